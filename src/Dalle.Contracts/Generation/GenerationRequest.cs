@@ -1,0 +1,32 @@
+namespace Dalle.Contracts.Generation;
+
+/// <summary>What pictures are asked for. The same request gives the same pictures on any silo and in any batch.</summary>
+[GenerateSerializer, Immutable, Alias("GenerationRequest")]
+public sealed record GenerationRequest
+{
+    /// <summary>Name of a published model.</summary>
+    [Id(0)] public required string Model { get; init; }
+
+    [Id(1)] public required string Prompt { get; init; }
+
+    /// <summary>Candidates: pictures drawn for the prompt, 1 to 64. Default: 1.</summary>
+    [Id(2)] public int Candidates { get; init; } = 1;
+
+    /// <summary>Seed of the first picture; candidate c is drawn with (Seed, c).</summary>
+    [Id(3)] public ulong Seed { get; init; }
+
+    /// <summary>Sampling temperature; null for the model's preset.</summary>
+    [Id(4)] public double? Temperature { get; init; }
+
+    /// <summary>Draw only from the k most likely tokens; null for the model's preset.</summary>
+    [Id(5)] public int? TopK { get; init; }
+
+    /// <summary>Draw only from the most likely tokens up to this probability; null for the model's preset.</summary>
+    [Id(6)] public double? TopP { get; init; }
+
+    /// <summary>Classifier-free guidance; null for the model's preset, 1 for none.</summary>
+    [Id(7)] public double? Guidance { get; init; }
+
+    /// <summary>Partial pictures sent per candidate while sampling, evenly spaced over its rows. Default: 0.</summary>
+    [Id(8)] public int PartialPictures { get; init; }
+}

@@ -1,0 +1,43 @@
+using Orleans.Concurrency;
+
+namespace Dalle.Contracts.Training;
+
+/// <summary>One training job, keyed by job id: drives the stages through a worker and keeps what must outlive any silo.</summary>
+public interface ITrainingJobGrain : IGrainWithStringKey
+{
+    /// <summary>Starts the job. Repeating the call with the same spec is a no-op.</summary>
+    /// <exception cref="InvalidRequestException">The spec is not valid, or the job id is taken by another spec.</exception>
+    Task Start(TrainingSpec spec, CancellationToken cancellationToken = default);
+
+    /// <summary>Stops at the next step boundary, with a checkpoint. Returns once it is durable.</summary>
+    Task Pause(CancellationToken cancellationToken = default);
+
+    /// <summary>Goes on with a paused or failed job from its last checkpoint.</summary>
+    Task Resume(CancellationToken cancellationToken = default);
+
+    /// <summary>Ends the job for good.</summary>
+    Task Cancel(CancellationToken cancellationToken = default);
+
+    /// <exception cref="NotFoundException">No such job was started.</exception>
+    [ReadOnly]
+    Task<TrainingStatus> GetStatus(CancellationToken cancellationToken = default);
+
+    /// <summary>Events as they come, after those of an earlier watch; ends when the job completes, fails, pauses or is cancelled.</summary>
+    /// <param name="after">Sequence number of the last event already seen; 0 for all that are still kept.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    IAsyncEnumerable<TrainingEvent> Watch(long after = 0, CancellationToken cancellationToken = default);
+}
+
+/// <summary>The jobs of the cluster: which there are, in order of submission.</summary>
+public interface IClusterGrain : IGrainWithIntegerKey
+{
+    /// <summary>Enters a job. Repeating the call is a no-op.</summary>
+    Task Register(string jobId, CancellationToken cancellationToken = default);
+
+    /// <summary>Ids of all jobs, newest first.</summary>
+    [ReadOnly]
+    Task<IReadOnlyList<string>> ListJobs(CancellationToken cancellationToken = default);
+
+    /// <summary>Wakes the jobs that were running when the cluster last stopped, so that they go on by themselves.</summary>
+    Task WakeJobs(CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,150 @@
+using System.Text.Json.Serialization;
+
+namespace Dalle.Contracts.Training;
+
+/// <summary>Progress of a job. Events are numbered from 1 per job, so that a watcher that was cut off goes on where it stopped.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(PhaseChanged), "phase")]
+[JsonDerivedType(typeof(StageStarted), "stage.started")]
+[JsonDerivedType(typeof(StageCompleted), "stage.completed")]
+[JsonDerivedType(typeof(StageAdvanced), "stage.advanced")]
+[JsonDerivedType(typeof(DiscreteVaeStepCompleted), "dvae.step")]
+[JsonDerivedType(typeof(DiscreteVaeEvaluated), "dvae.evaluated")]
+[JsonDerivedType(typeof(PriorStepCompleted), "prior.step")]
+[JsonDerivedType(typeof(SampleGridReady), "samples")]
+[JsonDerivedType(typeof(CheckpointWritten), "checkpoint")]
+[JsonDerivedType(typeof(ModelPublished), "published")]
+[GenerateSerializer, Immutable, Alias("TrainingEvent")]
+public abstract record TrainingEvent
+{
+    /// <summary>Position in the job's history, counted from 1; set by the job.</summary>
+    [Id(0)] public long Sequence { get; init; }
+
+    /// <summary>When the job recorded it; set by the job.</summary>
+    [Id(1)] public DateTimeOffset At { get; init; }
+}
+
+/// <summary>The job was started, paused, resumed, finished, cancelled or failed.</summary>
+/// <param name="Phase">The phase entered.</param>
+/// <param name="Reason">One line for people; null where the phase says it all.</param>
+[GenerateSerializer, Immutable, Alias("PhaseChanged")]
+public sealed record PhaseChanged([property: Id(0)] TrainingPhase Phase, [property: Id(1)] string? Reason = null) : TrainingEvent;
+
+/// <summary>A stage began, or went on from a checkpoint.</summary>
+/// <param name="Stage">The stage.</param>
+/// <param name="FromStep">Updates already done.</param>
+/// <param name="Updates">Updates in all; 0 where the stage does not count updates.</param>
+[GenerateSerializer, Immutable, Alias("StageStarted")]
+public sealed record StageStarted([property: Id(0)] TrainingStage Stage, [property: Id(1)] int FromStep, [property: Id(2)] int Updates) : TrainingEvent;
+
+/// <summary>A stage that does not train (prepare, tokenizer, encode, publish) has got this far.</summary>
+/// <param name="Stage">The stage.</param>
+/// <param name="Done">Pieces done (samples, merges).</param>
+/// <param name="Total">Pieces in all; 0 if unknown.</param>
+[GenerateSerializer, Immutable, Alias("StageAdvanced")]
+public sealed record StageAdvanced([property: Id(0)] TrainingStage Stage, [property: Id(1)] long Done, [property: Id(2)] long Total) : TrainingEvent;
+
+/// <summary>A stage is done.</summary>
+/// <param name="Stage">The stage.</param>
+/// <param name="Seconds">Time spent in it, over all its runs.</param>
+[GenerateSerializer, Immutable, Alias("StageCompleted")]
+public sealed record StageCompleted([property: Id(0)] TrainingStage Stage, [property: Id(1)] double Seconds) : TrainingEvent;
+
+/// <summary>Updates of the discrete VAE were done; figures are of the newest one.</summary>
+[GenerateSerializer, Immutable, Alias("DiscreteVaeStepCompleted")]
+public sealed record DiscreteVaeStepCompleted : TrainingEvent
+{
+    /// <summary>Updates done.</summary>
+    [Id(0)] public int Step { get; init; }
+
+    [Id(1)] public int Updates { get; init; }
+
+    /// <summary>The relaxed bound, in nats per sub-pixel.</summary>
+    [Id(2)] public double Loss { get; init; }
+
+    /// <summary>Its reconstruction part, in nats per sub-pixel.</summary>
+    [Id(3)] public double Reconstruction { get; init; }
+
+    /// <summary>KL to the uniform distribution, in nats per sub-pixel, unweighted.</summary>
+    [Id(4)] public double Kl { get; init; }
+
+    [Id(5)] public double KlWeight { get; init; }
+
+    /// <summary>Relaxation temperature.</summary>
+    [Id(6)] public double Tau { get; init; }
+
+    [Id(7)] public double LearningRate { get; init; }
+
+    /// <summary>exp of the entropy of the code distribution over the batch.</summary>
+    [Id(8)] public double Perplexity { get; init; }
+
+    [Id(9)] public double PicturesPerSecond { get; init; }
+
+    /// <summary>Time to the end of the stage at the present speed.</summary>
+    [Id(10)] public TimeSpan Remaining { get; init; }
+}
+
+/// <summary>The discrete VAE was tried on held-out pictures with its averaged weights and argmax codes.</summary>
+[GenerateSerializer, Immutable, Alias("DiscreteVaeEvaluated")]
+public sealed record DiscreteVaeEvaluated : TrainingEvent
+{
+    [Id(0)] public int Step { get; init; }
+
+    /// <summary>Peak signal-to-noise ratio of the reconstructions, in dB.</summary>
+    [Id(1)] public double Psnr { get; init; }
+
+    /// <summary>exp of the entropy of the code distribution.</summary>
+    [Id(2)] public double Perplexity { get; init; }
+
+    /// <summary>Codes used at least once.</summary>
+    [Id(3)] public int CodesInUse { get; init; }
+
+    /// <summary>Codes there are.</summary>
+    [Id(4)] public int CodebookSize { get; init; }
+}
+
+/// <summary>Updates of the prior were done; figures are of the newest one.</summary>
+[GenerateSerializer, Immutable, Alias("PriorStepCompleted")]
+public sealed record PriorStepCompleted : TrainingEvent
+{
+    /// <summary>Updates done.</summary>
+    [Id(0)] public int Step { get; init; }
+
+    [Id(1)] public int Updates { get; init; }
+
+    /// <summary>The weighted loss, in nats per token.</summary>
+    [Id(2)] public double Loss { get; init; }
+
+    /// <summary>Cross-entropy of the text tokens, in nats per token.</summary>
+    [Id(3)] public double TextLoss { get; init; }
+
+    /// <summary>Cross-entropy of the image tokens, in nats per token.</summary>
+    [Id(4)] public double ImageLoss { get; init; }
+
+    /// <summary>The gradient's norm before clipping.</summary>
+    [Id(5)] public double GradientNorm { get; init; }
+
+    [Id(6)] public double LearningRate { get; init; }
+
+    /// <summary>Sequence positions, text and image, per second.</summary>
+    [Id(7)] public double TokensPerSecond { get; init; }
+
+    /// <summary>Time to the end of the stage at the present speed.</summary>
+    [Id(8)] public TimeSpan Remaining { get; init; }
+}
+
+/// <summary>A picture grid of reconstructions or of generations was made.</summary>
+/// <param name="Stage">What made it.</param>
+/// <param name="Step">Updates done.</param>
+/// <param name="Png">The grid, as a PNG.</param>
+[GenerateSerializer, Immutable, Alias("SampleGridReady")]
+public sealed record SampleGridReady([property: Id(0)] TrainingStage Stage, [property: Id(1)] int Step, [property: Id(2)] ReadOnlyMemory<byte> Png) : TrainingEvent;
+
+/// <summary>A checkpoint is durable and named.</summary>
+[GenerateSerializer, Immutable, Alias("CheckpointWritten")]
+public sealed record CheckpointWritten([property: Id(0)] CheckpointManifest Checkpoint) : TrainingEvent;
+
+/// <summary>The model can be generated with.</summary>
+/// <param name="Model">Its name in the catalog.</param>
+[GenerateSerializer, Immutable, Alias("ModelPublished")]
+public sealed record ModelPublished([property: Id(0)] string Model) : TrainingEvent;

@@ -1,0 +1,66 @@
+namespace Dalle.Contracts.Training;
+
+/// <summary>What a training job is: everything that decides its final weights. Stored and sent; two jobs with equal specs train equal models.</summary>
+[GenerateSerializer, Immutable, Alias("TrainingSpec")]
+public sealed record TrainingSpec
+{
+    /// <summary>Name of the preset that fixes both networks and how they learn.</summary>
+    [Id(0)] public required string Preset { get; init; }
+
+    /// <summary>Where samples come from: <c>scenes</c>, or the folder of an imported dataset.</summary>
+    [Id(1)] public required string Dataset { get; init; }
+
+    /// <summary>Name the finished model is published under.</summary>
+    [Id(2)] public required string Model { get; init; }
+
+    /// <summary>Seed of every random number of the job. Default: 0.</summary>
+    [Id(3)] public ulong Seed { get; init; }
+
+    /// <summary>Updates of the discrete VAE; null for the preset's.</summary>
+    [Id(4)] public int? DiscreteVaeUpdates { get; init; }
+
+    /// <summary>Updates of the prior; null for the preset's.</summary>
+    [Id(5)] public int? PriorUpdates { get; init; }
+
+    /// <summary>Updates from one scheduled checkpoint to the next. Default: 500.</summary>
+    [Id(6)] public int CheckpointEvery { get; init; } = 500;
+
+    /// <summary>Checkpoints kept per stage; older ones are deleted. Default: 2.</summary>
+    [Id(7)] public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>libtorch threads of a worker: another count rounds differently, so it belongs to the job, not to the host. Default: 2.</summary>
+    [Id(8)] public int ThreadsPerWorker { get; init; } = 2;
+}
+
+/// <summary>The stages of a job, in order. Stored and sent: values are append-only.</summary>
+public enum TrainingStage
+{
+    /// <summary>The dataset is opened, checked and counted.</summary>
+    Prepare = 0,
+
+    /// <summary>The BPE tokenizer is trained on the captions.</summary>
+    Tokenizer = 1,
+
+    /// <summary>The discrete VAE is trained.</summary>
+    DiscreteVae = 2,
+
+    /// <summary>Every picture is encoded to image tokens.</summary>
+    Encode = 3,
+
+    /// <summary>The prior is trained.</summary>
+    Prior = 4,
+
+    /// <summary>The model is published to the catalog.</summary>
+    Publish = 5,
+}
+
+/// <summary>Where a job stands. Stored and sent: values are append-only.</summary>
+public enum TrainingPhase
+{
+    NotStarted = 0,
+    Running = 1,
+    Paused = 2,
+    Completed = 3,
+    Failed = 4,
+    Cancelled = 5,
+}

@@ -1,0 +1,38 @@
+namespace Dalle.Data.Sources;
+
+/// <summary>A captioned picture as its source holds it: the picture still encoded and not yet trusted.</summary>
+/// <param name="Id">Stable: the same sample has the same id in every read of the source.</param>
+/// <param name="Captions">Its captions, best first.</param>
+/// <param name="EncodedPicture">The picture file's bytes.</param>
+public sealed record Sample(string Id, IReadOnlyList<string> Captions, ReadOnlyMemory<byte> EncodedPicture);
+
+/// <summary>Somewhere captioned pictures come from. Reads are streams: nothing grows with the source.</summary>
+public interface ISampleSource
+{
+    /// <summary>The source in one line, for people and manifests.</summary>
+    string Description { get; }
+
+    /// <summary>The licence of its pictures and captions in one line; null if unknown.</summary>
+    string? Licence { get; }
+
+    /// <summary>All samples, in a stable order. A broken sample is reported to <paramref name="rejected"/>, never thrown.</summary>
+    /// <param name="rejected">Told of samples that cannot be read: the id and the reason.</param>
+    /// <param name="cancellationToken">Ends the read.</param>
+    IAsyncEnumerable<Sample> Read(Action<string, RejectionReason> rejected, CancellationToken cancellationToken = default);
+}
+
+/// <summary>Why a sample is not used. Names are part of the manifest: append only.</summary>
+public enum RejectionReason
+{
+    CaptionMissing = 0,
+    CaptionTooShort = 1,
+    CaptionBoilerplate = 2,
+    CaptionLanguage = 3,
+    AspectRatio = 4,
+    PictureMissing = 5,
+    PictureCorrupt = 6,
+    PictureTooLarge = 7,
+    PictureUnsupported = 8,
+    PictureEmpty = 9,
+    RecordMalformed = 10,
+}

@@ -1,0 +1,165 @@
+using Dalle.Model.Randomness;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Parameters;
+
+/// <summary>
+/// The parameters of one network in two flat buffers: 32-bit masters of every parameter, and 16-bit compute copies of the
+/// <see cref="ParameterKind.Weight"/> ones under mixed precision. Named parameters are views, so optimiser, averaging and checkpoints each
+/// walk one array. The views keep their identity for the store's life: networks fetch them once.
+/// </summary>
+/// <remarks>Not thread-safe: used only on its device's thread. Tensors are detached from the dispose scope they were made in.</remarks>
+public sealed class ParameterStore : IDisposable
+{
+    private readonly Dictionary<string, (ParameterSpec Spec, long Offset)> _layout = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Tensor> _compute = new(StringComparer.Ordinal);
+    private readonly List<Tensor> _gradientViews = [];
+    private readonly bool _trains;
+
+    /// <summary>Allocates the arrays, zero-filled. Decayed parameters come first, 16-bit ones foremost, each kind in declaration order.</summary>
+    /// <param name="specs">The network's declaration.</param>
+    /// <param name="precision">Format of the compute copies.</param>
+    /// <param name="device">Where the arrays live.</param>
+    /// <param name="trains">Whether gradients are kept; false for inference.</param>
+    /// <exception cref="ArgumentException">A name is declared twice.</exception>
+    public ParameterStore(IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, bool trains)
+    {
+        Specs = [.. specs.OrderBy(StorageOrder)];
+        Precision = precision;
+        _trains = trains;
+        long offset = 0;
+        foreach (var spec in Specs)
+        {
+            if (!_layout.TryAdd(spec.Name, (spec, offset)))
+            {
+                throw new ArgumentException($"Parameter '{spec.Name}' is declared twice.", nameof(specs));
+            }
+
+            offset += spec.Count;
+        }
+
+        Count = offset;
+        DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
+        HalfCount = precision == Precision.BFloat16 ? Specs.Where(s => s.Kind == ParameterKind.Weight).Sum(s => s.Count) : 0;
+
+        using var scope = NewDisposeScope();
+        Master = zeros(Count, device: device).DetachFromDisposeScope();
+        Half = zeros(HalfCount, ScalarType.BFloat16, device).DetachFromDisposeScope();
+        Gradient = zeros(trains ? Count : 0, device: device).DetachFromDisposeScope();
+        HalfGradient = zeros(trains ? HalfCount : 0, ScalarType.BFloat16, device).DetachFromDisposeScope();
+        foreach (var (spec, start) in _layout.Values)
+        {
+            var half = start < HalfCount;
+            var tensor = (half ? Half : Master).narrow(0, start, spec.Count).view(spec.Shape).detach();
+            if (trains)
+            {
+                tensor.requires_grad_(true);
+                var gradient = (half ? HalfGradient : Gradient).narrow(0, start, spec.Count).view(spec.Shape);
+                tensor.grad = gradient;
+                _gradientViews.Add(gradient.DetachFromDisposeScope());
+            }
+
+            _compute.Add(spec.Name, tensor.DetachFromDisposeScope());
+        }
+    }
+
+    /// <summary>The declarations in storage order.</summary>
+    public IReadOnlyList<ParameterSpec> Specs { get; }
+
+    /// <summary>Format of the compute copies.</summary>
+    public Precision Precision { get; }
+
+    /// <summary>Elements in all.</summary>
+    public long Count { get; }
+
+    /// <summary>Elements at the front of the arrays that weight decay applies to.</summary>
+    public long DecayedCount { get; }
+
+    /// <summary>Elements at the front of the arrays that have a 16-bit compute copy.</summary>
+    public long HalfCount { get; }
+
+    /// <summary>All parameters, float32 <c>[Count]</c>.</summary>
+    public Tensor Master { get; }
+
+    /// <summary>All gradients after <see cref="CollectGradients"/>, float32 <c>[Count]</c>; empty when not training.</summary>
+    public Tensor Gradient { get; }
+
+    private Tensor Half { get; }
+
+    private Tensor HalfGradient { get; }
+
+    /// <summary>The parameter as forward passes use it: its 16-bit copy where it has one, else the master. A leaf that collects gradients when training.</summary>
+    /// <exception cref="KeyNotFoundException">The network does not declare the name.</exception>
+    public Tensor this[string name] => _compute.TryGetValue(name, out var tensor)
+        ? tensor
+        : throw new KeyNotFoundException($"The network declares no parameter '{name}'.");
+
+    /// <summary>Draws the initial values: each array from its own stream of (seed, name), whatever else the network declares.</summary>
+    public void Initialize(ulong seed)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        foreach (var (spec, _) in _layout.Values)
+        {
+            using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, spec.Name);
+            var view = View(Master, spec.Name);
+            view.copy_(randn(spec.Shape, generator: generator)).mul_(spec.InitialDeviation).add_(spec.InitialMean);
+        }
+
+        RefreshCompute();
+    }
+
+    /// <summary>A named parameter's part of a flat array laid out like <see cref="Master"/>. The caller disposes it.</summary>
+    public Tensor View(Tensor flat, string name)
+    {
+        var (spec, offset) = _layout[name];
+        using var part = flat.narrow(0, offset, spec.Count);
+        return part.view(spec.Shape);
+    }
+
+    /// <summary>Copies the masters into the 16-bit compute copies; to be called after the masters change.</summary>
+    public void RefreshCompute()
+    {
+        if (HalfCount > 0)
+        {
+            using var scope = NewDisposeScope();
+            using var untracked = no_grad();
+            Half.copy_(Master.narrow(0, 0, HalfCount));
+        }
+    }
+
+    /// <summary>Zeroes the gradients; to be called before the first backward pass of an update.</summary>
+    public void ZeroGradients()
+    {
+        using var untracked = no_grad();
+        Gradient.zero_();
+        HalfGradient.zero_();
+    }
+
+    /// <summary>Brings the 16-bit gradients into <see cref="Gradient"/>; to be called after the last backward pass of an update.</summary>
+    public void CollectGradients()
+    {
+        if (_trains && HalfCount > 0)
+        {
+            using var scope = NewDisposeScope();
+            using var untracked = no_grad();
+            Gradient.narrow(0, 0, HalfCount).copy_(HalfGradient);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in _compute.Values.Concat(_gradientViews).Concat([Master, Half, Gradient, HalfGradient]))
+        {
+            tensor.Dispose();
+        }
+    }
+
+    private static int StorageOrder(ParameterSpec spec) => spec.Kind switch
+    {
+        ParameterKind.Weight => 0,
+        ParameterKind.FullPrecisionWeight => 1,
+        _ => 2,
+    };
+}

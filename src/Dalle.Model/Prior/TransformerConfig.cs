@@ -1,0 +1,30 @@
+namespace Dalle.Model.Prior;
+
+/// <summary>The shape of the prior, an autoregressive transformer over text and image tokens. The defaults are the paper's 12 billion parameters (section 2.2, appendix B).</summary>
+public sealed record TransformerConfig
+{
+    public int Layers { get; init; } = 64;
+
+    /// <summary>Model width.</summary>
+    public int Width { get; init; } = 3968;
+
+    /// <summary>Attention heads; a head is Width / Heads wide.</summary>
+    public int Heads { get; init; } = 62;
+
+    /// <summary>Text positions; shorter captions are filled with the learned pad embedding of each position.</summary>
+    public int TextLength { get; init; } = 256;
+
+    public int TextVocabulary { get; init; } = 16_384;
+
+    /// <summary>Height and width of the image token grid.</summary>
+    public int GridSize { get; init; } = 32;
+
+    public int ImageVocabulary { get; init; } = 8192;
+
+    /// <summary>Height and width of the causal convolutional attention of the last layer.</summary>
+    public int ConvolutionKernel { get; init; } = 11;
+
+    public int ImageLength => GridSize * GridSize;
+
+    public int SequenceLength => TextLength + ImageLength;
+}
