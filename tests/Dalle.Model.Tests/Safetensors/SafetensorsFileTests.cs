@@ -54,7 +54,7 @@ public sealed class SafetensorsFileTests : IDisposable
 
         using var file = SafetensorsFile.Open(Path);
 
-        Assert.True(file.Read("t").equal(transposed).item<bool>());
+        Assert.True(file.Read("t").eq(transposed).all().item<bool>());
         Assert.Equal([0, 5], file.Read("empty").shape);
         Assert.Empty(file.Metadata);
     }
