@@ -1,0 +1,32 @@
+using Dalle.Workers.Artifacts;
+using Dalle.Workers.Devices;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using TorchSharp;
+
+namespace Dalle.Workers.Hosting;
+
+/// <summary>Adds what computes to a silo.</summary>
+public static class WorkersHosting
+{
+    /// <summary>Adds the device, the artifact store and the worker grains' services.</summary>
+    public static ISiloBuilder AddDalleWorkers(this ISiloBuilder silo, Action<WorkerOptions>? configure = null)
+    {
+        silo.Services.AddDalleWorkers(configure);
+        return silo;
+    }
+
+    /// <summary>Adds the device and the artifact store; for a host without a cluster.</summary>
+    public static IServiceCollection AddDalleWorkers(this IServiceCollection services, Action<WorkerOptions>? configure = null)
+    {
+        services.AddOptions<WorkerOptions>().Configure(configure ?? (_ => { })).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>());
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(provider => new ArtifactStore(Options(provider).ArtifactFolder));
+        services.TryAddSingleton(provider => new DeviceThread(torch.CPU, Options(provider).DeviceThreads, Options(provider).DeviceQueue));
+        return services;
+    }
+
+    private static WorkerOptions Options(IServiceProvider provider) => provider.GetRequiredService<IOptions<WorkerOptions>>().Value;
+}
