@@ -25,6 +25,9 @@ public enum Purpose
 
     /// <summary>Dropping captions for classifier-free guidance.</summary>
     CaptionDropout = 5,
+
+    /// <summary>Gumbel noise that image tokens are drawn with.</summary>
+    TokenSampling = 6,
 }
 
 /// <summary>Counter-based randomness: a generator is a pure function of (seed, step, worker, purpose), so it depends on no history.</summary>

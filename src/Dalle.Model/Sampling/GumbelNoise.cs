@@ -1,0 +1,38 @@
+using System.Runtime.Intrinsics;
+using Dalle.Model.Randomness;
+
+namespace Dalle.Model.Sampling;
+
+/// <summary>Standard Gumbel noise for each token of a vocabulary, a pure function of (seed, candidate, position, token).</summary>
+internal static class GumbelNoise
+{
+    /// <summary>Tokens whose noise comes from one call of <see cref="Philox.EightBlocks"/>.</summary>
+    private const int GroupSize = 32;
+
+    /// <summary>Rounds a vocabulary up to what <see cref="Fill"/> writes.</summary>
+    public static int PaddedLength(int vocabulary) => (vocabulary + GroupSize - 1) / GroupSize * GroupSize;
+
+    /// <summary>Fills a span whose length is a <see cref="PaddedLength"/>.</summary>
+    public static void Fill(Span<float> noise, ulong seed, int candidate, int position)
+    {
+        for (var start = 0; start < noise.Length; start += GroupSize)
+        {
+            // Token 32 g + 8 w + i of the vocabulary has word w of counter 8 g + i.
+            var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)candidate, (uint)Purpose.TokenSampling);
+            Gumbel(xy).CopyTo(noise[start..]);
+            Gumbel(zw).CopyTo(noise[(start + Vector512<float>.Count)..]);
+        }
+    }
+
+    /// <summary>-ln E of an exponential variable E = -ln(1 - u), which is exact to the last places where u is small, that is where noise is large.</summary>
+    private static Vector512<float> Gumbel(Vector512<uint> words)
+    {
+        // The signed conversion is one instruction; u lies in [2^-32, 1 - 2^-24].
+        var u = (Vector512.ConvertToSingle((words >>> 1).AsInt32()) + Vector512.Create(0.5f)) * MathF.ScaleB(1, -31);
+        u = Vector512.Min(u, Vector512.Create(1 - MathF.ScaleB(1, -24)));
+        var series = u * (Vector512<float>.One + (u * (Vector512.Create(1 / 2f) + (u * (Vector512.Create(1 / 3f) + (u * 0.25f))))));
+        var exponential = Vector512.ConditionalSelect(
+            Vector512.LessThan(u, Vector512.Create(1 / 64f)), series, -Vector512.Log(Vector512<float>.One - u));
+        return -Vector512.Log(exponential);
+    }
+}
