@@ -24,7 +24,18 @@ public sealed record TransformerConfig
     /// <summary>Height and width of the causal convolutional attention of the last layer.</summary>
     public int ConvolutionKernel { get; init; } = 11;
 
+    /// <summary>Rows above, and columns to each side, that the convolutional attention reaches: half the kernel, or half the grid if that is smaller.</summary>
+    public int ConvolutionReach => Math.Min(ConvolutionKernel, GridSize) / 2;
+
+    public int HeadWidth => Width / Heads;
+
     public int ImageLength => GridSize * GridSize;
 
     public int SequenceLength => TextLength + ImageLength;
+
+    /// <summary>The attention of a layer, counted from 0: row, column, row, row and so on; the last is convolutional.</summary>
+    public AttentionKind Attention(int layer) =>
+        layer == Layers - 1 ? AttentionKind.Convolution
+        : layer % 4 == 1 ? AttentionKind.Column
+        : AttentionKind.Row;
 }

@@ -1,0 +1,57 @@
+using Dalle.Model.Parameters;
+
+namespace Dalle.Model.Prior;
+
+/// <summary>The prior's parameters: their names in checkpoints, shapes and initial values.</summary>
+/// <remarks>
+/// The paper gives no initialisation. Here matrices start at a deviation of 1/sqrt(inputs), which for its width is the customary 0.02 or less, those
+/// that end a residual branch are divided by sqrt(2 * layers), and embeddings and unembeddings start at 0.02.
+/// </remarks>
+public static class TransformerParameters
+{
+    private const double EmbeddingDeviation = 0.02;
+
+    /// <summary>Prefix of the names of a layer's parameters.</summary>
+    public static string Layer(int layer) => $"layers.{layer}.";
+
+    /// <summary>Every parameter of a transformer of this shape, in the order a forward pass meets them.</summary>
+    public static IReadOnlyList<ParameterSpec> Declare(TransformerConfig config) =>
+    [
+        new("text.token", ParameterKind.Embedding, 0, EmbeddingDeviation, config.TextVocabulary, config.Width),
+        new("text.position", ParameterKind.Embedding, 0, EmbeddingDeviation, config.TextLength, config.Width),
+        new("text.pad", ParameterKind.Embedding, 0, EmbeddingDeviation, config.TextLength, config.Width),
+        new("image.token", ParameterKind.Embedding, 0, EmbeddingDeviation, config.ImageVocabulary, config.Width),
+        new("image.row", ParameterKind.Embedding, 0, EmbeddingDeviation, config.GridSize, config.Width),
+        new("image.column", ParameterKind.Embedding, 0, EmbeddingDeviation, config.GridSize, config.Width),
+        .. Enumerable.Range(0, config.Layers).SelectMany(layer => Resblocks(config, Layer(layer))),
+        .. Norm("norm", config.Width),
+        new("text.unembedding", ParameterKind.FullPrecisionWeight, 0, EmbeddingDeviation, config.TextVocabulary, config.Width),
+        new("image.unembedding", ParameterKind.FullPrecisionWeight, 0, EmbeddingDeviation, config.ImageVocabulary, config.Width),
+    ];
+
+    private static IEnumerable<ParameterSpec> Resblocks(TransformerConfig config, string prefix)
+    {
+        var residual = 1 / Math.Sqrt(2.0 * config.Layers);
+        return
+        [
+            .. Norm(prefix + "attention.norm", config.Width),
+            .. Linear(prefix + "attention.qkv", config.Width, 3 * config.Width, 1),
+            .. Linear(prefix + "attention.output", config.Width, config.Width, residual),
+            .. Norm(prefix + "mlp.norm", config.Width),
+            .. Linear(prefix + "mlp.up", config.Width, 4 * config.Width, 1),
+            .. Linear(prefix + "mlp.down", 4 * config.Width, config.Width, residual),
+        ];
+    }
+
+    private static IEnumerable<ParameterSpec> Norm(string name, int width) =>
+    [
+        new(name + ".gain", ParameterKind.Gain, 1, 0, width),
+        new(name + ".bias", ParameterKind.Bias, 0, 0, width),
+    ];
+
+    private static IEnumerable<ParameterSpec> Linear(string name, int inputs, int outputs, double scale) =>
+    [
+        new(name + ".weight", ParameterKind.Weight, 0, scale / Math.Sqrt(inputs), outputs, inputs),
+        new(name + ".bias", ParameterKind.Bias, 0, 0, outputs),
+    ];
+}
