@@ -13,7 +13,7 @@ public sealed class ParameterStore : IDisposable
 {
     private readonly Dictionary<string, (ParameterSpec Spec, long Offset)> _layout = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Tensor> _compute = new(StringComparer.Ordinal);
-    private readonly List<Tensor> _gradientViews = [];
+    private readonly Dictionary<string, Tensor> _gradients = new(StringComparer.Ordinal);
     private readonly bool _trains;
 
     /// <summary>Allocates the arrays, zero-filled. Decayed parameters come first, 16-bit ones foremost, each kind in declaration order.</summary>
@@ -56,7 +56,7 @@ public sealed class ParameterStore : IDisposable
                 tensor.requires_grad_(true);
                 var gradient = (half ? HalfGradient : Gradient).narrow(0, start, spec.Count).view(spec.Shape);
                 tensor.grad = gradient;
-                _gradientViews.Add(gradient.DetachFromDisposeScope());
+                _gradients.Add(spec.Name, gradient.DetachFromDisposeScope());
             }
 
             _compute.Add(spec.Name, tensor.DetachFromDisposeScope());
@@ -93,6 +93,12 @@ public sealed class ParameterStore : IDisposable
     public Tensor this[string name] => _compute.TryGetValue(name, out var tensor)
         ? tensor
         : throw new KeyNotFoundException($"The network declares no parameter '{name}'.");
+
+    /// <summary>Where the parameter's gradient collects, in the format of its compute copy: for networks that write their own backward pass.</summary>
+    /// <exception cref="KeyNotFoundException">The network does not declare the name, or the store keeps no gradients.</exception>
+    public Tensor GradientOf(string name) => _gradients.TryGetValue(name, out var tensor)
+        ? tensor
+        : throw new KeyNotFoundException($"There is no gradient of a parameter '{name}' here.");
 
     /// <summary>Draws the initial values: each array from its own stream of (seed, name), whatever else the network declares.</summary>
     public void Initialize(ulong seed)
@@ -150,7 +156,7 @@ public sealed class ParameterStore : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in _compute.Values.Concat(_gradientViews).Concat([Master, Half, Gradient, HalfGradient]))
+        foreach (var tensor in _compute.Values.Concat(_gradients.Values).Concat([Master, Half, Gradient, HalfGradient]))
         {
             tensor.Dispose();
         }

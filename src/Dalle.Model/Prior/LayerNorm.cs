@@ -1,0 +1,44 @@
+using Dalle.Model.Parameters;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Prior;
+
+// Shape suffixes: R rows (batch times positions), C model width, 1 a dimension of one.
+
+/// <summary>Layer normalisation with gain and bias, computed in 32 bit from the identity path; its output has the format asked for.</summary>
+internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarType output)
+{
+    private const double Epsilon = 1e-5;
+    private readonly Tensor _gain_C = parameters[name + ".gain"];
+    private readonly Tensor _bias_C = parameters[name + ".bias"];
+
+    public Tensor Forward(Tensor x_RC)
+    {
+        using var scope = NewDisposeScope();
+        var (normal_RC, _) = Normalize(x_RC);
+        return normal_RC.mul_(_gain_C).add_(_bias_C).to(output).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Adds the parameters' gradients and returns the input's, in 32 bit.</summary>
+    /// <param name="gradient_RC">Gradient of the output.</param>
+    /// <param name="x_RC">The input of the forward pass.</param>
+    public Tensor Backward(Tensor gradient_RC, Tensor x_RC)
+    {
+        using var scope = NewDisposeScope();
+        var (normal_RC, scale_R1) = Normalize(x_RC);
+        var outer_RC = gradient_RC.to(ScalarType.Float32);
+        parameters.GradientOf(name + ".gain").add_((outer_RC * normal_RC).sum([0]));
+        parameters.GradientOf(name + ".bias").add_(outer_RC.sum([0]));
+        var inner_RC = outer_RC * _gain_C;
+        var along_R1 = (inner_RC * normal_RC).mean([-1], keepdim: true);
+        var mean_R1 = inner_RC.mean([-1], keepdim: true);
+        return inner_RC.sub_(mean_R1).sub_(normal_RC.mul_(along_R1)).mul_(scale_R1).MoveToOuterDisposeScope();
+    }
+
+    private static (Tensor Normal_RC, Tensor Scale_R1) Normalize(Tensor x_RC)
+    {
+        var centered_RC = x_RC - x_RC.mean([-1], keepdim: true);
+        var scale_R1 = centered_RC.square().mean([-1], keepdim: true).add_(Epsilon).rsqrt_();
+        return (centered_RC.mul_(scale_R1), scale_R1);
+    }
+}

@@ -1,0 +1,39 @@
+using Dalle.Model.Parameters;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Prior;
+
+/// <summary>Layer normalisation, a hidden layer of four times the width, projection.</summary>
+internal sealed class MlpResblock(ParameterStore parameters, string name, ScalarType compute) : Resblock(compute)
+{
+    private readonly LayerNorm _norm = new(parameters, name + "norm", compute);
+    private readonly Linear _up = new(parameters, name + "up");
+    private readonly Linear _down = new(parameters, name + "down");
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x_RC, Tape? tape)
+    {
+        using var scope = NewDisposeScope();
+        var normal_RC = _norm.Forward(x_RC);
+        var hidden_R4C = _up.Forward(normal_RC);
+        var active_R4C = Activation.Forward(hidden_R4C);
+        var output_RC = _down.Forward(active_R4C);
+        tape?.Keep(active_R4C);
+        tape?.Keep(hidden_R4C);
+        tape?.Keep(normal_RC);
+        return output_RC.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Backward(Tensor gradient_RC, Tensor x_RC, Tape tape)
+    {
+        using var scope = NewDisposeScope();
+        var normal_RC = tape.Take(scope);
+        var hidden_R4C = tape.Take(scope);
+        var active_R4C = tape.Take(scope);
+        var activeGradient_R4C = _down.Backward(gradient_RC, active_R4C);
+        var hiddenGradient_R4C = Activation.Backward(activeGradient_R4C, hidden_R4C);
+        var normalGradient_RC = _up.Backward(hiddenGradient_R4C, normal_RC);
+        return _norm.Backward(normalGradient_RC, x_RC).MoveToOuterDisposeScope();
+    }
+}

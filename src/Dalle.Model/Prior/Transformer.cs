@@ -1,0 +1,150 @@
+using Dalle.Model.Parameters;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Prior;
+
+// Shape suffixes: B batch, T text positions, N image positions, S = T + N sequence, C model width, R = B * S rows, V vocabulary.
+
+/// <summary>
+/// The prior (paper, section 2.2 and appendix B): a decoder-only transformer over text tokens and then image tokens. The output at a position predicts
+/// the next one's token; the last text position predicts the first image token, and the first text token is not predicted (the paper's start tokens
+/// are not readable; this is the alignment without any). Text and image have an unembedding each.
+/// </summary>
+/// <remarks>Writes its own backward pass, one resblock at a time. Used only on its device's thread.</remarks>
+public sealed class Transformer : IDisposable
+{
+    private readonly TransformerConfig _config;
+    private readonly Embeddings _embeddings;
+    private readonly Dictionary<AttentionKind, Attention> _attentions;
+    private readonly ResidualStack _stack;
+    private readonly LayerNorm _norm;
+    private readonly Unembedding _text;
+    private readonly Unembedding _image;
+
+    /// <param name="config">The network's shape.</param>
+    /// <param name="parameters">Holds at least what <see cref="TransformerParameters.Declare"/> lists; the caller keeps and disposes it.</param>
+    public Transformer(TransformerConfig config, ParameterStore parameters)
+    {
+        if (config.Width % config.Heads != 0)
+        {
+            throw new ArgumentException($"Expected a width that {config.Heads} heads divide, got {config.Width}.", nameof(config));
+        }
+
+        var compute = parameters.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        _config = config;
+        _embeddings = new(config, parameters);
+        _attentions = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct()
+            .ToDictionary(kind => kind, kind => new Attention(config, kind, parameters.Master.device));
+        _stack = new([.. Enumerable.Range(0, config.Layers).SelectMany(layer => (Resblock[])
+        [
+            new AttentionResblock(parameters, TransformerParameters.Layer(layer) + "attention.", compute, _attentions[config.Attention(layer)]),
+            new MlpResblock(parameters, TransformerParameters.Layer(layer) + "mlp.", compute),
+        ])]);
+        _norm = new(parameters, "norm", ScalarType.Float32);
+        _text = new(parameters, "text.unembedding");
+        _image = new(parameters, "image.unembedding");
+    }
+
+    /// <summary>Embeds whole captions, token -1 where there is none: int64 <c>[B, T]</c> to float32 <c>[B, T, C]</c>.</summary>
+    public Tensor EmbedText(Tensor text_BT) => _embeddings.Text(text_BT);
+
+    /// <summary>Embeds image tokens that stand one after the other in raster order: int64 <c>[B, n]</c> to float32 <c>[B, n, C]</c>.</summary>
+    /// <param name="image_Bn">The tokens.</param>
+    /// <param name="from">Raster position of the first.</param>
+    public Tensor EmbedImage(Tensor image_Bn, int from = 0) => _embeddings.Image(image_Bn, from);
+
+    /// <summary>The network's output for whole sequences: float32 <c>[B, S, C]</c>, which the logits are taken from.</summary>
+    /// <param name="text_BT">Text tokens, int64, -1 where there is none.</param>
+    /// <param name="image_BN">Image tokens in raster order, int64.</param>
+    public Tensor Hidden(Tensor text_BT, Tensor image_BN)
+    {
+        Guard(text_BT, image_BN);
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        return _norm.Forward(_stack.Forward(Embed(text_BT, image_BN))).view(-1, _config.SequenceLength, _config.Width).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits of the next text token: float32 <c>[..., C]</c> to <c>[..., V]</c>.</summary>
+    public Tensor TextLogits(Tensor hidden) => _text.Logits(hidden);
+
+    /// <summary>Logits of the next image token: float32 <c>[..., C]</c> to <c>[..., V]</c>.</summary>
+    public Tensor ImageLogits(Tensor hidden) => _image.Logits(hidden);
+
+    /// <summary>The losses of a batch, without gradients.</summary>
+    /// <param name="text_BT">Text tokens, int64, -1 where there is none.</param>
+    /// <param name="image_BN">Image tokens in raster order, int64.</param>
+    public PriorLosses Loss(Tensor text_BT, Tensor image_BN)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        var hidden_RC = Hidden(text_BT, image_BN).view(-1, _config.Width);
+        var (textRow, textTarget) = TextTargets(text_BT);
+        var text = _text.Loss(hidden_RC.index_select(0, textRow), textTarget);
+        var image = _image.Loss(ImagePredictors(hidden_RC).reshape(-1, _config.Width), image_BN.flatten());
+        return new(text / Math.Max(1, textTarget.shape[0]), image / image_BN.numel());
+    }
+
+    /// <summary>The losses of a batch; adds the gradients of their weighted sum into the parameter store.</summary>
+    /// <param name="text_BT">Text tokens, int64, -1 where there is none.</param>
+    /// <param name="image_BN">Image tokens in raster order, int64.</param>
+    /// <param name="textLossWeight">Weight of the text loss; the image's is the rest to 1.</param>
+    /// <param name="recompute">Whether activations inside resblocks are computed again in the backward pass instead of kept.</param>
+    public PriorLosses AccumulateGradients(Tensor text_BT, Tensor image_BN, double textLossWeight, bool recompute)
+    {
+        Guard(text_BT, image_BN);
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        using var walk = _stack.Walk(Embed(text_BT, image_BN), recompute);
+        var hidden_RC = _norm.Forward(walk.Output);
+        var gradient_RC = zeros_like(hidden_RC);
+
+        var (textRow, textTarget) = TextTargets(text_BT);
+        var textCount = Math.Max(1, textTarget.shape[0]);
+        var textHidden = hidden_RC.index_select(0, textRow);
+        var textGradient = empty_like(textHidden);
+        var text = _text.LossWithGradients(textHidden, textTarget, textLossWeight / textCount, textGradient);
+        gradient_RC.index_copy_(0, textRow, textGradient);
+
+        var imageHidden = ImagePredictors(hidden_RC).reshape(-1, _config.Width);
+        var imageGradient = empty_like(imageHidden);
+        var image = _image.LossWithGradients(imageHidden, image_BN.flatten(), (1 - textLossWeight) / image_BN.numel(), imageGradient);
+        ImagePredictors(gradient_RC).copy_(imageGradient.view(-1, _config.ImageLength, _config.Width));
+
+        var embeddedGradient_RC = walk.Backward(_norm.Backward(gradient_RC, walk.Output));
+        _embeddings.Backward(embeddedGradient_RC.view(-1, _config.SequenceLength, _config.Width), text_BT, image_BN);
+        return new(text / textCount, image / image_BN.numel());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var attention in _attentions.Values)
+        {
+            attention.Dispose();
+        }
+    }
+
+    private Tensor Embed(Tensor text_BT, Tensor image_BN) => cat([EmbedText(text_BT), EmbedImage(image_BN)], 1).view(-1, _config.Width);
+
+    // Rows whose next position holds a text token, and that token.
+    private (Tensor Row, Tensor Target) TextTargets(Tensor text_BT)
+    {
+        var next = text_BT.narrow(1, 1, _config.TextLength - 1);
+        var real = next.ge(0).nonzero();
+        var row = real.select(1, 0).mul(_config.SequenceLength).add_(real.select(1, 1));
+        return (row, next.masked_select(next.ge(0)));
+    }
+
+    // The view [B, N, C] of the rows that predict image tokens.
+    private Tensor ImagePredictors(Tensor rows_RC) =>
+        rows_RC.view(-1, _config.SequenceLength, _config.Width).narrow(1, _config.TextLength - 1, _config.ImageLength);
+
+    private void Guard(Tensor text_BT, Tensor image_BN)
+    {
+        if (text_BT.shape is not [var b, var t] || image_BN.shape is not [var b2, var n] || b != b2 || t != _config.TextLength || n != _config.ImageLength)
+        {
+            throw new ArgumentException($"Expected text [B, {_config.TextLength}] and image tokens [B, {_config.ImageLength}], "
+                + $"got [{string.Join(", ", text_BT.shape)}] and [{string.Join(", ", image_BN.shape)}].");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using Dalle.Model.Parameters;
+using Dalle.Model.Prior;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Tests.Prior;
+
+public sealed class TransformerTests
+{
+    private static readonly TransformerConfig Config = new()
+    {
+        Layers = 4, Width = 32, Heads = 2, TextLength = 5, TextVocabulary = 11, GridSize = 4, ImageVocabulary = 7, ConvolutionKernel = 3,
+    };
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradients_EqualThoseLibtorchDerives(bool recompute)
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 3);
+        using var expected = Store(Config, Precision.Float32);
+        var (textLoss, imageLoss) = ReferencePrior.Losses(Config, expected, text, image);
+        ((textLoss / 8) + (imageLoss * 7 / 8)).backward();
+
+        using var actual = Store(Config, Precision.Float32);
+        using var transformer = new Transformer(Config, actual);
+        var losses = transformer.AccumulateGradients(text, image, 1.0 / 8, recompute);
+
+        Assert.Equal(textLoss.item<float>(), losses.Text, 1e-5);
+        Assert.Equal(imageLoss.item<float>(), losses.Image, 1e-5);
+        foreach (var spec in expected.Specs)
+        {
+            var difference = (expected.GradientOf(spec.Name) - actual.GradientOf(spec.Name)).abs().max().item<float>();
+            Assert.True(difference < 1e-6, $"The gradient of '{spec.Name}' is off by {difference}.");
+        }
+    }
+
+    [Theory]
+    [InlineData(Precision.Float32)]
+    [InlineData(Precision.BFloat16)]
+    public void Gradients_WithRecomputation_AreTheSameToTheBit(Precision precision)
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 3);
+        byte[] Gradients(bool recompute)
+        {
+            using var parameters = Store(Config, precision);
+            using var transformer = new Transformer(Config, parameters);
+            transformer.AccumulateGradients(text, image, 1.0 / 8, recompute);
+            parameters.CollectGradients();
+            return parameters.Gradient.bytes.ToArray();
+        }
+
+        Assert.Equal(Gradients(recompute: false), Gradients(recompute: true));
+    }
+
+    [Fact]
+    public void Loss_WithoutGradients_EqualsTheTrainingLoss()
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 3);
+        using var parameters = Store(Config, Precision.Float32);
+        using var transformer = new Transformer(Config, parameters);
+        var expected = transformer.AccumulateGradients(text, image, 1.0 / 8, recompute: false);
+        var actual = transformer.Loss(text, image);
+        Assert.Equal(expected.Text, actual.Text, 1e-6);
+        Assert.Equal(expected.Image, actual.Image, 1e-6);
+    }
+
+    [Fact]
+    public void Loss_InMixedPrecision_EqualsFloat32WithinNoise()
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 8);
+        PriorLosses Loss(Precision precision)
+        {
+            using var parameters = Store(Config, precision);
+            using var transformer = new Transformer(Config, parameters);
+            return transformer.AccumulateGradients(text, image, 1.0 / 8, recompute: false);
+        }
+
+        Assert.Equal(Loss(Precision.Float32).Image, Loss(Precision.BFloat16).Image, 2e-3);
+        Assert.Equal(Loss(Precision.Float32).Text, Loss(Precision.BFloat16).Text, 2e-3);
+    }
+
+    [Fact]
+    public void Hidden_AtAPosition_DependsOnNoLaterToken()
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 1);
+        using var parameters = Store(Config, Precision.Float32);
+        using var transformer = new Transformer(Config, parameters);
+        var before = transformer.Hidden(text, image);
+        image[0, 9] = (image[0, 9] + 1) % Config.ImageVocabulary;
+        var changed = (transformer.Hidden(text, image) - before).abs().sum(-1)[0].ne(0).nonzero().data<long>().ToArray();
+        Assert.Equal(Config.TextLength + 9, changed.Min());
+    }
+
+    [Fact]
+    public void Loss_OfABatchWithoutText_IsFinite()
+    {
+        using var scope = NewDisposeScope();
+        var (text, image) = Batch(Config, 2);
+        using var parameters = Store(Config, Precision.Float32);
+        using var transformer = new Transformer(Config, parameters);
+        var losses = transformer.AccumulateGradients(full_like(text, -1), image, 1.0 / 8, recompute: false);
+        Assert.Equal(0, losses.Text);
+        Assert.True(parameters.Gradient.isfinite().all().item<bool>());
+    }
+
+    [Fact]
+    public void Hidden_OfAWrongLength_SaysWhatWasExpected()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = Store(Config, Precision.Float32);
+        using var transformer = new Transformer(Config, parameters);
+        var error = Assert.Throws<ArgumentException>(() => transformer.Hidden(zeros(2, 5, dtype: ScalarType.Int64), zeros(2, 15, dtype: ScalarType.Int64)));
+        Assert.Contains("[B, 16]", error.Message, StringComparison.Ordinal);
+        Assert.Contains("[2, 15]", error.Message, StringComparison.Ordinal);
+    }
+
+    internal static ParameterStore Store(TransformerConfig config, Precision precision)
+    {
+        var parameters = new ParameterStore(TransformerParameters.Declare(config), precision, CPU, trains: true);
+        parameters.Initialize(seed: 7);
+        return parameters;
+    }
+
+    internal static (Tensor Text, Tensor Image) Batch(TransformerConfig config, int size, ulong seed = 1)
+    {
+        using var generator = new Generator(seed, CPU);
+        var text = randint(0, config.TextVocabulary, [size, config.TextLength], generator: generator);
+        var length = randint(1, config.TextLength + 1, [size, 1], generator: generator);
+        var image = randint(0, config.ImageVocabulary, [size, config.ImageLength], generator: generator);
+        return (text.masked_fill(arange(config.TextLength).ge(length), -1), image);
+    }
+}
