@@ -1,0 +1,113 @@
+using Dalle.Model.Parameters;
+using Dalle.Model.Sampling;
+
+namespace Dalle.Model.Tests.Sampling;
+
+public sealed class DecoderTests
+{
+    public static TheoryData<int, int, int, int, int, int> Shapes => new()
+    {
+        // layers, grid, text, width, heads, kernel
+        { 1, 4, 3, 32, 2, 3 },
+        { 2, 5, 17, 32, 1, 3 },
+        { 6, 4, 5, 48, 3, 11 },
+        { 3, 18, 4, 32, 2, 11 },
+        { 4, 3, 16, 128, 4, 5 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void PackedDecoder_FedTokenByToken_GivesTheWholeNetworksLogits(int layers, int grid, int text, int width, int heads, int kernel)
+    {
+        using var prior = new TestPrior(layers, grid, text, width, heads, kernel);
+        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads: 2);
+
+        AssertLogits(prior, decoder, tolerance: 1e-4);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void TorchDecoder_FedTokenByToken_GivesTheWholeNetworksLogits(int layers, int grid, int text, int width, int heads, int kernel)
+    {
+        using var prior = new TestPrior(layers, grid, text, width, heads, kernel);
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+
+        AssertLogits(prior, decoder, tolerance: 1e-4);
+    }
+
+    [Fact]
+    public void TorchDecoder_InSixteenBit_StaysNearTheWholeNetwork()
+    {
+        using var prior = new TestPrior(precision: Precision.BFloat16);
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+
+        AssertLogits(prior, decoder, tolerance: 0.5);
+    }
+
+    [Fact]
+    public void PackedDecoder_AnyBatchAndThreads_GivesTheSameBits()
+    {
+        using var prior = new TestPrior(layers: 6, grid: 4, width: 96, heads: 3);
+        int[][] captions = [[1, 2, 3], [], [7, 7, 7, 7, 7], [10], [4, 5], [6], [0, 9]];
+        var together = Run(threads: 1, captions);
+
+        for (var caption = 0; caption < captions.Length; caption++)
+        {
+            Assert.Equal(together[caption], Run(threads: 1 + (caption % 3), captions[caption])[0]);
+        }
+
+        float[][] Run(int threads, params int[][] of)
+        {
+            using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads);
+            using var decoding = decoder.Start(of, [.. Enumerable.Range(0, of.Length)]);
+            var sequences = Enumerable.Range(0, of.Length).ToArray();
+            var logits = sequences.Select(_ => new List<float>()).ToArray();
+            for (var position = 0; position < prior.Config.ImageLength; position++)
+            {
+                foreach (var sequence in sequences)
+                {
+                    logits[sequence].AddRange(decoding.Logits(sequence));
+                }
+
+                decoding.Step(sequences, [.. sequences.Select(_ => position % prior.Config.ImageVocabulary)]);
+            }
+
+            return [.. logits.Select(list => list.ToArray())];
+        }
+    }
+
+    [Fact]
+    public void PackedDecoder_WidthsThatDoNotFillVectors_AreNotSupported()
+    {
+        using var prior = new TestPrior(width: 24, heads: 2);
+
+        Assert.False(PackedTransformer.Supports(prior.Config));
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+        AssertLogits(prior, decoder, tolerance: 1e-4);
+    }
+
+    private static void AssertLogits(TestPrior prior, IDecoder decoder, double tolerance)
+    {
+        var random = new Random(5);
+        var full = Enumerable.Range(0, prior.Config.TextLength).Select(_ => random.Next(prior.Config.TextVocabulary)).ToArray();
+        int[][] captions = [full, [], [4, 1, 2]];
+        int[] captionOfSequence = [0, 2, 0, 1, 2];
+        var images = captionOfSequence.Select(_ => Enumerable.Range(0, prior.Config.ImageLength).Select(_ => random.Next(prior.Config.ImageVocabulary)).ToArray()).ToArray();
+        var expected = captionOfSequence.Select((caption, sequence) => prior.Logits(captions[caption], images[sequence])).ToArray();
+
+        using var decoding = decoder.Start(captions, captionOfSequence);
+        for (var position = 0; position < prior.Config.ImageLength; position++)
+        {
+            for (var sequence = 0; sequence < images.Length; sequence++)
+            {
+                var difference = decoding.Logits(sequence).ToArray().Zip(expected[sequence][position], (a, b) => Math.Abs(a - b)).Max();
+                Assert.True(difference <= tolerance, $"Sequence {sequence}, position {position}: logits differ by {difference}.");
+            }
+
+            decoding.Step([0, 1, 2, 3, 4], [.. images.Select(image => image[position])]);
+        }
+
+        // A logit that hardly varies would make the comparison empty.
+        Assert.True(expected[0][0].Max() - expected[0][0].Min() > 2);
+    }
+}
