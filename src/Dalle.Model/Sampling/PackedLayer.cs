@@ -55,10 +55,5 @@ internal sealed class PackedLayer : IDisposable
         }
     }
 
-    private static PackedMatrix Matrix(ParameterStore parameters, string name)
-    {
-        using var weight = parameters.View(parameters.Master, name + ".weight");
-        using var bias = parameters.View(parameters.Master, name + ".bias");
-        return new(weight, bias);
-    }
+    private static PackedMatrix Matrix(ParameterStore parameters, string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
 }

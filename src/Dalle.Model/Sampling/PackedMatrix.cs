@@ -7,7 +7,8 @@ namespace Dalle.Model.Sampling;
 
 /// <summary>
 /// A linear layer's weights, laid out once for the processor's vectors: tiles of 64 outputs, in a tile input by input, 64 weights side by side. A product
-/// broadcasts one input and adds its 64 contributions, so it reads weights straight through and needs no sums across a vector.
+/// broadcasts one input and adds its 64 contributions, so it reads weights straight through and needs no sums across a vector. 16-bit weights stay
+/// 16 bit in memory, which is what a single row's speed hangs on; the arithmetic is 32 bit.
 /// </summary>
 /// <remarks>
 /// Every output of every row is the bias plus its products in the order of the inputs, each rounded once: the result depends neither on the other
@@ -22,36 +23,33 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
     private readonly FloatBuffer _weights;
     private readonly FloatBuffer _bias;
+    private readonly bool _half;
 
-    /// <param name="weight">Float32 weights <c>[outputs, inputs]</c>.</param>
-    /// <param name="bias">Float32 biases <c>[outputs]</c>, or null for none.</param>
+    /// <param name="weight">Weights <c>[outputs, inputs]</c>; bfloat16 ones are kept so, all others as float32.</param>
+    /// <param name="bias">Biases <c>[outputs]</c>, or null for none.</param>
     public PackedMatrix(Tensor weight, Tensor? bias)
     {
         var shape = weight.shape;
         (Outputs, Inputs) = ((int)shape[0], (int)shape[1]);
         Tiles = (Outputs + TileWidth - 1) / TileWidth;
-        _weights = new((long)Tiles * TileWidth * Inputs);
-        _bias = new(Tiles * TileWidth);
+        _half = weight.dtype == ScalarType.BFloat16;
+        _bias = new(PaddedOutputs);
+        _weights = new((long)PaddedOutputs * Inputs / (_half ? 2 : 1));
         using var scope = NewDisposeScope();
-        var source = weight.detach().cpu().to(ScalarType.Float32).contiguous();
-        for (var tile = 0; tile < Tiles; tile++)
+        bias?.detach().to(ScalarType.Float32, CPU).contiguous().data<float>().CopyTo(_bias.Slice(0, Outputs));
+        var source = weight.detach().cpu().contiguous();
+        for (var output = 0; output < Outputs; output++)
         {
-            var outputs = Math.Min(TileWidth, Outputs - (tile * TileWidth));
-            for (var o = 0; o < outputs; o++)
+            using var row = source[output];
+            if (_half)
             {
-                using var row = source[(tile * TileWidth) + o];
-                var values = MemoryMarshal.Cast<byte, float>(row.bytes);
-                var target = Tile(tile) + o;
-                for (var i = 0; i < Inputs; i++)
-                {
-                    target[(long)i * TileWidth] = values[i];
-                }
+                PackHalf(output, MemoryMarshal.Cast<byte, ushort>(row.bytes));
             }
-        }
-
-        if (bias is not null)
-        {
-            MemoryMarshal.Cast<byte, float>(bias.detach().cpu().to(ScalarType.Float32).contiguous().bytes).CopyTo(_bias.Slice(0, Outputs));
+            else
+            {
+                using var single = row.to(ScalarType.Float32);
+                Pack(output, MemoryMarshal.Cast<byte, float>(single.bytes));
+            }
         }
     }
 
@@ -65,6 +63,8 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Outputs with those that fill the last tile: the least stride of a result.</summary>
     public int PaddedOutputs => Tiles * TileWidth;
 
+    private long TileFloats => (long)TileWidth * Inputs / (_half ? 2 : 1);
+
     /// <summary>Multiplies rows by some tiles: <c>y = W x + b</c>.</summary>
     /// <param name="x">The rows, <see cref="Inputs"/> floats each.</param>
     /// <param name="xStride">Floats from one row to the next.</param>
@@ -75,21 +75,13 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <param name="endTile">After the last tile.</param>
     public void Multiply(float* x, int xStride, int rows, float* y, int yStride, int firstTile, int endTile)
     {
-        for (var tile = firstTile; tile < endTile; tile++)
+        if (_half)
         {
-            var weights = Tile(tile);
-            var bias = _bias.Pointer + (tile * TileWidth);
-            var target = y + (tile * TileWidth);
-            var row = 0;
-            for (; row + 4 <= rows; row += 4)
-            {
-                FourRows(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
-            }
-
-            for (; row < rows; row++)
-            {
-                OneRow(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
-            }
+            Multiply<HalfWeights>(x, xStride, rows, y, yStride, firstTile, endTile);
+        }
+        else
+        {
+            Multiply<SingleWeights>(x, xStride, rows, y, yStride, firstTile, endTile);
         }
     }
 
@@ -99,26 +91,71 @@ internal sealed unsafe class PackedMatrix : IDisposable
         _bias.Dispose();
     }
 
-    private static void OneRow(float* w, float* bias, int inputs, float* x, float* y)
+    private void Pack(int output, ReadOnlySpan<float> values)
+    {
+        var target = _weights.Pointer + (output / TileWidth * TileFloats) + (output % TileWidth);
+        for (var i = 0; i < values.Length; i++)
+        {
+            target[(long)i * TileWidth] = values[i];
+        }
+    }
+
+    /// <summary>Of 32 outputs side by side, outputs n and n + 16 share a 32-bit lane, the first in its low half.</summary>
+    private void PackHalf(int output, ReadOnlySpan<ushort> values)
+    {
+        var within = output % TileWidth;
+        var slot = (2 * ((within / 32 * Lanes) + (within % Lanes))) + (within / Lanes % 2);
+        var target = (ushort*)(_weights.Pointer + (output / TileWidth * TileFloats)) + slot;
+        for (var i = 0; i < values.Length; i++)
+        {
+            target[(long)i * TileWidth] = values[i];
+        }
+    }
+
+    private void Multiply<TWeights>(float* x, int xStride, int rows, float* y, int yStride, int firstTile, int endTile)
+        where TWeights : struct, IWeightFormat
+    {
+        for (var tile = firstTile; tile < endTile; tile++)
+        {
+            var weights = _weights.Pointer + (tile * TileFloats);
+            var bias = _bias.Pointer + (tile * TileWidth);
+            var target = y + (tile * TileWidth);
+            var row = 0;
+            for (; row + 4 <= rows; row += 4)
+            {
+                FourRows<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
+            }
+
+            for (; row < rows; row++)
+            {
+                OneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
+            }
+        }
+    }
+
+    private static void OneRow<TWeights>(float* w, float* bias, int inputs, float* x, float* y)
+        where TWeights : struct, IWeightFormat
     {
         var a0 = Vector512.Load(bias);
         var a1 = Vector512.Load(bias + Lanes);
         var a2 = Vector512.Load(bias + (2 * Lanes));
         var a3 = Vector512.Load(bias + (3 * Lanes));
-        for (var i = 0; i < inputs; i++, w += TileWidth)
+        for (var i = 0; i < inputs; i++, w += TWeights.FloatsPerInput)
         {
+            TWeights.Load(w, out var w0, out var w1, out var w2, out var w3);
             var input = Vector512.Create(x[i]);
-            a0 = Vector512.FusedMultiplyAdd(Vector512.Load(w), input, a0);
-            a1 = Vector512.FusedMultiplyAdd(Vector512.Load(w + Lanes), input, a1);
-            a2 = Vector512.FusedMultiplyAdd(Vector512.Load(w + (2 * Lanes)), input, a2);
-            a3 = Vector512.FusedMultiplyAdd(Vector512.Load(w + (3 * Lanes)), input, a3);
+            a0 = Vector512.FusedMultiplyAdd(w0, input, a0);
+            a1 = Vector512.FusedMultiplyAdd(w1, input, a1);
+            a2 = Vector512.FusedMultiplyAdd(w2, input, a2);
+            a3 = Vector512.FusedMultiplyAdd(w3, input, a3);
         }
 
         Store(y, a0, a1, a2, a3);
     }
 
     /// <summary>Four rows at once, so that each weight that was loaded is used four times; the arithmetic of each row is that of <see cref="OneRow"/>.</summary>
-    private static void FourRows(float* w, float* bias, int inputs, float* x, int xStride, float* y, int yStride)
+    private static void FourRows<TWeights>(float* w, float* bias, int inputs, float* x, int xStride, float* y, int yStride)
+        where TWeights : struct, IWeightFormat
     {
         var x1 = x + xStride;
         var x2 = x1 + xStride;
@@ -129,12 +166,9 @@ internal sealed unsafe class PackedMatrix : IDisposable
         var b3 = Vector512.Load(bias + (3 * Lanes));
         Vector512<float> a00 = b0, a01 = b1, a02 = b2, a03 = b3, a10 = b0, a11 = b1, a12 = b2, a13 = b3;
         Vector512<float> a20 = b0, a21 = b1, a22 = b2, a23 = b3, a30 = b0, a31 = b1, a32 = b2, a33 = b3;
-        for (var i = 0; i < inputs; i++, w += TileWidth)
+        for (var i = 0; i < inputs; i++, w += TWeights.FloatsPerInput)
         {
-            var w0 = Vector512.Load(w);
-            var w1 = Vector512.Load(w + Lanes);
-            var w2 = Vector512.Load(w + (2 * Lanes));
-            var w3 = Vector512.Load(w + (3 * Lanes));
+            TWeights.Load(w, out var w0, out var w1, out var w2, out var w3);
             var input = Vector512.Create(x[i]);
             a00 = Vector512.FusedMultiplyAdd(w0, input, a00);
             a01 = Vector512.FusedMultiplyAdd(w1, input, a01);
@@ -172,5 +206,42 @@ internal sealed unsafe class PackedMatrix : IDisposable
         a3.Store(y + (3 * Lanes));
     }
 
-    private float* Tile(int tile) => _weights.Pointer + ((long)tile * TileWidth * Inputs);
+    /// <summary>How the 64 weights of one input lie in memory.</summary>
+    private interface IWeightFormat
+    {
+        static abstract int FloatsPerInput { get; }
+
+        static abstract void Load(float* w, out Vector512<float> w0, out Vector512<float> w1, out Vector512<float> w2, out Vector512<float> w3);
+    }
+
+    private readonly struct SingleWeights : IWeightFormat
+    {
+        public static int FloatsPerInput => TileWidth;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, out Vector512<float> w0, out Vector512<float> w1, out Vector512<float> w2, out Vector512<float> w3)
+        {
+            w0 = Vector512.Load(w);
+            w1 = Vector512.Load(w + Lanes);
+            w2 = Vector512.Load(w + (2 * Lanes));
+            w3 = Vector512.Load(w + (3 * Lanes));
+        }
+    }
+
+    private readonly struct HalfWeights : IWeightFormat
+    {
+        public static int FloatsPerInput => TileWidth / 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, out Vector512<float> w0, out Vector512<float> w1, out Vector512<float> w2, out Vector512<float> w3)
+        {
+            // A bfloat16 is the upper half of a float32.
+            var (first, second) = (Vector512.Load((uint*)w), Vector512.Load((uint*)w + Lanes));
+            var upper = Vector512.Create(0xFFFF0000u);
+            w0 = (first << 16).AsSingle();
+            w1 = (first & upper).AsSingle();
+            w2 = (second << 16).AsSingle();
+            w3 = (second & upper).AsSingle();
+        }
+    }
 }

@@ -13,8 +13,8 @@ namespace Dalle.Model.Sampling;
 internal readonly record struct DecodeRow(KeyValueCache Text, KeyValueCache? Image, int Position, int Token);
 
 /// <summary>
-/// The prior's forward pass for decoding on a CPU, in 32 bit: a few rows at a time against packed weights, all of it in vectors of 16. Where libtorch
-/// dispatches a hundred small operations for a token, this is one call.
+/// The prior's forward pass for decoding on a CPU: a few rows at a time against packed weights, all of it in vectors of 16. Where libtorch dispatches
+/// a hundred small operations for a token, this is one call. Weights have the store's precision, activations are 32 bit.
 /// </summary>
 /// <remarks>
 /// Keeps a copy of the weights. A row's result depends on nothing but its own sequence: not on the other rows, not on the number of threads.
@@ -58,7 +58,7 @@ internal sealed unsafe class PackedTransformer : IDisposable
             _vectors.Add(name, PackedLayer.Vector(parameters, name));
         }
 
-        _unembedding = new(parameters.View(parameters.Master, "image.unembedding"), bias: null);
+        _unembedding = new(parameters["image.unembedding"], bias: null);
         _threads = new(threads);
         _scoresPerThread = Lanes * (Plan.TextBlocks + Enum.GetValues<AttentionKind>().Max(Plan.ImageBlocks));
         _scores = new((long)_scoresPerThread * threads);

@@ -45,6 +45,15 @@ public sealed class DecoderTests
     }
 
     [Fact]
+    public void PackedDecoder_OfSixteenBitWeights_StaysNearTheWholeNetwork()
+    {
+        using var prior = new TestPrior(precision: Precision.BFloat16);
+        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads: 2);
+
+        AssertLogits(prior, decoder, tolerance: 0.5);
+    }
+
+    [Fact]
     public void PackedDecoder_AnyBatchAndThreads_GivesTheSameBits()
     {
         using var prior = new TestPrior(layers: 6, grid: 4, width: 96, heads: 3);
