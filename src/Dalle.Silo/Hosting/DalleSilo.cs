@@ -1,0 +1,62 @@
+using Dalle.Grains.Hosting;
+using Dalle.Silo.Http;
+using Dalle.Silo.Storage;
+using Dalle.Workers.Hosting;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Dalle.Silo.Hosting;
+
+/// <summary>A whole silo in one host: Orleans, storage, workers and the HTTP API.</summary>
+public static class DalleSilo
+{
+    /// <summary>Variables of the environment that begin so are settings: <c>DALLE_HTTPPORT</c> is <c>Dalle:HttpPort</c>.</summary>
+    public const string EnvironmentPrefix = "DALLE_";
+
+    /// <summary>A host configured, from the weakest to the strongest, by appsettings.json, the environment, the command line and <paramref name="configure"/>.</summary>
+    public static WebApplicationBuilder CreateBuilder(string[]? args = null, Action<SiloOptions>? configure = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Configuration.AddInMemoryCollection(PrefixedEnvironment()).AddCommandLine(args ?? []);
+        builder.Logging.AddFilter("ArgParser", LogLevel.Error).AddFilter("GarnetServer", LogLevel.Warning);
+        builder.Services.AddOptions<SiloOptions>()
+            .Bind(builder.Configuration.GetSection(SiloOptions.Section))
+            .Configure(configure ?? (_ => { }))
+            .ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<SiloOptions>, SiloOptionsValidator>();
+        builder.Services.AddSingleton<DataFolder>();
+        builder.Services.AddOptions<WorkerOptions>()
+            .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"))
+            .Configure<IOptions<SiloOptions>>((worker, silo) => worker.ArtifactFolder = silo.Value.Artifacts);
+        builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
+        builder.Services.AddHostedService<SiloAnnouncement>();
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
+        {
+            kestrel.Listen(silo.Value.ListenAddress, silo.Value.HttpPort);
+            kestrel.Limits.MaxRequestBodySize = silo.Value.MaxRequestBytes;
+        });
+        builder.Services.AddDalleHttp();
+        return builder;
+    }
+
+    /// <summary>The host with its HTTP routes. Starting it takes the data folder and joins the cluster.</summary>
+    public static WebApplication Build(WebApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var app = builder.Build();
+        app.MapDalleHttp();
+        return app;
+    }
+
+    /// <inheritdoc cref="CreateBuilder"/>
+    public static WebApplication Create(string[]? args = null, Action<SiloOptions>? configure = null) => Build(CreateBuilder(args, configure));
+
+    private static IEnumerable<KeyValuePair<string, string?>> PrefixedEnvironment() =>
+        new ConfigurationBuilder().AddEnvironmentVariables(EnvironmentPrefix).Build().AsEnumerable()
+            .Select(setting => KeyValuePair.Create($"{SiloOptions.Section}:{setting.Key}", setting.Value));
+}

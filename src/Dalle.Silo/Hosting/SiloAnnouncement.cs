@@ -1,0 +1,51 @@
+using System.Net;
+using Dalle.Contracts.Cluster;
+using Dalle.Contracts.Training;
+using Dalle.Silo.Storage;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+
+namespace Dalle.Silo.Hosting;
+
+/// <summary>Once the silo serves: says where in the data folder, and wakes the jobs that ran when the cluster last stopped.</summary>
+internal sealed partial class SiloAnnouncement(
+    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, IServer server, IGrainFactory grains, ILogger<SiloAnnouncement> logger)
+    : IHostedLifecycleService
+{
+    public async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        var gateway = self.GatewayAddress.Endpoint;
+        var http = server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId).Write(folder.Path);
+        LogServing(logger, http, gateway, folder.Path);
+        try
+        {
+            await grains.GetGrain<IClusterGrain>(0).WakeJobs(cancellationToken);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            LogNotWoken(logger, error);
+        }
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Serving {Http}, cluster gateway {Gateway}, data folder {Folder}")]
+    private static partial void LogServing(ILogger logger, string http, IPEndPoint gateway, string folder);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Jobs could not be woken; resume them by hand")]
+    private static partial void LogNotWoken(ILogger logger, Exception error);
+}

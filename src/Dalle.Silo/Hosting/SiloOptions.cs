@@ -1,0 +1,91 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Dalle.Contracts.Cluster;
+using Microsoft.Extensions.Options;
+
+namespace Dalle.Silo.Hosting;
+
+/// <summary>How this silo runs. Section <c>Dalle</c> of appsettings.json, environment variables <c>DALLE_...</c>, command line <c>--Dalle:...</c>.</summary>
+public sealed class SiloOptions
+{
+    /// <summary>Name of the configuration section.</summary>
+    public const string Section = "Dalle";
+
+    /// <summary>Folder of the embedded store and of artifacts; one silo at a time has it. Default: <c>.dalle</c> in the user's home.</summary>
+    [Required]
+    public string DataFolder { get; set; } = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".dalle");
+
+    /// <summary>Folder of checkpoints and models, shared by the silos of a cluster. Default: <c>artifacts</c> in the data folder.</summary>
+    public string? ArtifactFolder { get; set; }
+
+    /// <summary>Address the silo, its gateway and HTTP listen on. Default: 127.0.0.1, this machine only.</summary>
+    [Required]
+    public string Address { get; set; } = IPAddress.Loopback.ToString();
+
+    /// <summary>Address other machines reach this silo at. Default: <see cref="Address"/>; needed where that is 0.0.0.0 or ::.</summary>
+    public string? AdvertisedAddress { get; set; }
+
+    /// <summary>Port silos talk to each other on; 0 for a free one. Default: 0.</summary>
+    [Range(0, 65535)]
+    public int SiloPort { get; set; }
+
+    /// <summary>Port cluster clients connect to; 0 for a free one. Default: 0.</summary>
+    [Range(0, 65535)]
+    public int GatewayPort { get; set; }
+
+    /// <summary>Port of the HTTP API; 0 for a free one. Default: 8080.</summary>
+    [Range(0, 65535)]
+    public int HttpPort { get; set; } = 8080;
+
+    /// <summary>Connection string of a Redis, Valkey or Garnet that the cluster shares. Default: none, a store inside this process with its files in the data folder.</summary>
+    public string? Redis { get; set; }
+
+    /// <summary>Silos of one cluster name the same. Default: dalle.</summary>
+    [Required]
+    public string ClusterId { get; set; } = SiloCard.DefaultClusterId;
+
+    /// <summary>Time another silo has to answer a probe; two missed probes in a row declare it dead. Shorter gives false verdicts on busy machines. Default: 1 second.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.5", "00:01:00")]
+    public TimeSpan ProbeTimeout { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Time a finished generation session can still be replayed. Default: 1 day.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    public TimeSpan SessionRetention { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>Largest HTTP request body, in bytes. Default: 1 MiB.</summary>
+    [Range(1024, 1 << 30)]
+    public int MaxRequestBytes { get; set; } = 1 << 20;
+
+    internal IPAddress ListenAddress => IPAddress.Parse(Address);
+
+    internal IPAddress ReachableAddress => IPAddress.Parse(AdvertisedAddress ?? Address);
+
+    internal string Artifacts => ArtifactFolder ?? Path.Combine(DataFolder, "artifacts");
+}
+
+/// <summary>Checks <see cref="SiloOptions"/> when the host starts; every message names the setting.</summary>
+internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
+{
+    public ValidateOptionsResult Validate(string? name, SiloOptions options)
+    {
+        var found = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), found, validateAllProperties: true);
+        var faults = found.ConvertAll(fault => $"{SiloOptions.Section}:{string.Join(',', fault.MemberNames)}: {fault.ErrorMessage}");
+        CheckAddress(nameof(options.Address), options.Address, faults);
+        CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? options.Address, faults);
+        if (faults.Count == 0 && (options.ReachableAddress.Equals(IPAddress.Any) || options.ReachableAddress.Equals(IPAddress.IPv6Any)))
+        {
+            faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.Address} listens everywhere; name the one address other machines reach this silo at.");
+        }
+
+        return faults.Count > 0 ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;
+    }
+
+    private static void CheckAddress(string setting, string address, List<string> faults)
+    {
+        if (!IPAddress.TryParse(address, out _))
+        {
+            faults.Add($"{SiloOptions.Section}:{setting}: expected an IP address such as 127.0.0.1, got '{address}'.");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Net;
+using Dalle.Contracts.Cluster;
+using Dalle.Silo.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace Dalle.Silo.Tests.Hosting;
+
+public sealed class DalleSiloTests
+{
+    [Fact]
+    public async Task Silo_Running_AnnouncesItselfAndIsHealthy_AndTakesTheCardAwayWhenItStops()
+    {
+        await using var silo = new RunningSilo();
+        await silo.InitializeAsync();
+        using var http = new HttpClient { BaseAddress = silo.Http };
+
+        var card = SiloCard.Read(silo.DataFolder);
+
+        Assert.Equal(new SiloCard(Environment.ProcessId, card!.Gateway, silo.Http.ToString().TrimEnd('/'), "dalle"), card);
+        Assert.Equal(IPAddress.Loopback, IPEndPoint.Parse(card.Gateway).Address);
+        Assert.Equal("Healthy", await http.GetStringAsync("/health/live", TestContext.Current.CancellationToken));
+        Assert.Equal("Healthy", await http.GetStringAsync("/health/ready", TestContext.Current.CancellationToken));
+
+        await silo.Stop();
+        Assert.Null(SiloCard.Read(silo.DataFolder));
+    }
+
+    [Fact]
+    public async Task Silo_OnAFolderInUse_IsRefusedByName()
+    {
+        await using var first = new RunningSilo();
+        await first.InitializeAsync();
+        await using var second = DalleSilo.Create(configure: options => (options.DataFolder, options.HttpPort) = (first.DataFolder, 0));
+
+        var error = await Assert.ThrowsAsync<IOException>(() => second.StartAsync(TestContext.Current.CancellationToken));
+
+        Assert.Contains($"'{first.DataFolder}' is in use by a silo, process {Environment.ProcessId}", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--Dalle:HttpPort=70000", "Dalle:HttpPort")]
+    [InlineData("--Dalle:Address=localhost", "Dalle:Address: expected an IP address such as 127.0.0.1, got 'localhost'.")]
+    [InlineData("--Dalle:Address=0.0.0.0", "Dalle:AdvertisedAddress")]
+    [InlineData("--Dalle:DataFolder=", "Dalle:DataFolder")]
+    public async Task Silo_WithABadSetting_IsRefusedNamingTheSetting(string argument, string named)
+    {
+        await using var silo = DalleSilo.Create([argument]);
+
+        var error = await Assert.ThrowsAsync<OptionsValidationException>(() => silo.StartAsync(TestContext.Current.CancellationToken));
+
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Settings_ComeFromTheEnvironment_ThenTheCommandLine_ThenCode()
+    {
+        Environment.SetEnvironmentVariable("DALLE_CLUSTERID", "environment");
+        Environment.SetEnvironmentVariable("DALLE_SILOPORT", "1");
+        Environment.SetEnvironmentVariable("DALLE_GATEWAYPORT", "1");
+        await using var silo = DalleSilo.Create(["--Dalle:SiloPort=2", "--Dalle:GatewayPort=2"], options => options.GatewayPort = 3);
+
+        var options = silo.Services.GetRequiredService<IOptions<SiloOptions>>().Value;
+
+        Assert.Equal(("environment", 2, 3), (options.ClusterId, options.SiloPort, options.GatewayPort));
+        Environment.SetEnvironmentVariable("DALLE_CLUSTERID", null);
+        Environment.SetEnvironmentVariable("DALLE_SILOPORT", null);
+        Environment.SetEnvironmentVariable("DALLE_GATEWAYPORT", null);
+    }
+}
