@@ -26,8 +26,7 @@ public static class DalleSilo
         builder.Logging.AddFilter("ArgParser", LogLevel.Error).AddFilter("GarnetServer", LogLevel.Warning);
         builder.Services.AddOptions<SiloOptions>()
             .Bind(builder.Configuration.GetSection(SiloOptions.Section))
-            .Configure(configure ?? (_ => { }))
-            .ValidateOnStart();
+            .Configure(configure ?? (_ => { }));
         builder.Services.AddSingleton<IValidateOptions<SiloOptions>, SiloOptionsValidator>();
         builder.Services.AddSingleton<DataFolder>();
         builder.Services.AddOptions<WorkerOptions>()
@@ -45,6 +44,7 @@ public static class DalleSilo
     }
 
     /// <summary>The host with its HTTP routes. Starting it takes the data folder and joins the cluster.</summary>
+    /// <exception cref="OptionsValidationException">A setting is not valid; the message names it.</exception>
     public static WebApplication Build(WebApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
