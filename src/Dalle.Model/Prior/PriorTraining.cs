@@ -17,8 +17,8 @@ public sealed record PriorTraining
     /// <summary>Updates over which the step size grows linearly from 0.</summary>
     public int WarmUp { get; init; } = 5_000;
 
-    /// <summary>Halvings on plateau of the training loss, at most.</summary>
-    public int Halvings { get; init; } = 5;
+    /// <summary>When the step size is halved.</summary>
+    public PlateauSchedule Plateau { get; init; } = new(Halvings: 5);
 
     /// <summary>An aid for short runs: a cosine from the full step size to this share of it at the last update, in place of halving on plateau. Null for none.</summary>
     public double? CosineFloor { get; init; }

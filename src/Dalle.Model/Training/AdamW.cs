@@ -55,7 +55,7 @@ public sealed class AdamW : IDisposable
             gradient.mul_(_config.GradientClip / norm);
         }
 
-        Mean.lerp_(gradient, (1 - _config.Beta1).ToScalar());
+        Mean.mul_(_config.Beta1).add_(gradient, (1 - _config.Beta1).ToScalar());
         Variance.mul_(_config.Beta2).addcmul_(gradient, gradient, (1 - _config.Beta2).ToScalar());
         var clipped = double.IsFinite(_config.VarianceClip) ? Variance.clamp_max(_config.VarianceClip) : Variance;
         var deviation = (clipped / (1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(_config.Epsilon);

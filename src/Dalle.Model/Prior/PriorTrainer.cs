@@ -1,0 +1,127 @@
+using Dalle.Model.Parameters;
+using Dalle.Model.Safetensors;
+using Dalle.Model.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Prior;
+
+/// <summary>Trains a prior (paper, section 2.2 and appendix B): one update at a time, each a pure function of (state, step, batch).</summary>
+/// <remarks>Used only on its device's thread.</remarks>
+public sealed class PriorTrainer : ICheckpointed, IDisposable
+{
+    private readonly PriorTraining _training;
+    private readonly ParameterStore _parameters;
+    private readonly ParameterStore _average;
+    private readonly AdamW _optimizer;
+    private readonly PlateauTracker _plateau;
+    private readonly Transformer _network;
+    private readonly Transformer _averagedNetwork;
+    private int _nextStep;
+
+    /// <summary>Allocates the network and draws its initial weights from the seed.</summary>
+    public PriorTrainer(TransformerConfig config, PriorTraining training, ulong seed, Device device)
+    {
+        _training = training;
+        var specs = TransformerParameters.Declare(config);
+        _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
+        _average = new ParameterStore(specs, training.Precision, device, trains: false);
+        _optimizer = new AdamW(_parameters, training.Optimizer);
+        _plateau = new PlateauTracker(training.Plateau);
+        _network = new Transformer(config, _parameters);
+        _averagedNetwork = new Transformer(config, _average);
+        _parameters.Initialize(seed);
+        using var untracked = no_grad();
+        _average.Master.copy_(_parameters.Master);
+        _average.RefreshCompute();
+    }
+
+    /// <summary>The averaged weights as of now: what is published. Not to be changed or disposed.</summary>
+    public ParameterStore AveragedParameters
+    {
+        get
+        {
+            _average.RefreshCompute();
+            return _average;
+        }
+    }
+
+    /// <inheritdoc/>
+    int ICheckpointed.Step
+    {
+        get => _nextStep;
+        set => _nextStep = value;
+    }
+
+    /// <summary>Performs one update.</summary>
+    /// <param name="step">Its number, counted from 0.</param>
+    /// <param name="text_BT">Text tokens, int64 <c>[B, T]</c>, -1 where there is none.</param>
+    /// <param name="image_BN">Image tokens in raster order, int64 <c>[B, N]</c>.</param>
+    /// <param name="report">Whether figures are wanted; asking changes nothing else.</param>
+    /// <returns>The figures, or null if none were asked for.</returns>
+    public PriorReport? Step(int step, Tensor text_BT, Tensor image_BN, bool report = true)
+    {
+        using var scope = NewDisposeScope();
+        var learningRate = LearningRate(step);
+        _parameters.ZeroGradients();
+        var losses = _network.AccumulateGradients(text_BT, image_BN, _training.TextLossWeight, _training.Recompute);
+        _parameters.CollectGradients();
+        var norm = _optimizer.Step(step, learningRate);
+        var loss = losses.Weighted(_training.TextLossWeight);
+        if (double.IsFinite(norm))
+        {
+            _plateau.Observe(loss);
+        }
+
+        if ((step + 1) % _training.AverageEvery == 0)
+        {
+            using var untracked = no_grad();
+            _average.Master.mul_(_training.AverageDecay).add_(_parameters.Master, (1 - _training.AverageDecay).ToScalar());
+        }
+
+        _nextStep = step + 1;
+        return report ? new(loss, losses.Text, losses.Image, norm, learningRate) : null;
+    }
+
+    /// <summary>The losses of the averaged weights on a held-out batch.</summary>
+    /// <param name="text_BT">Text tokens, int64 <c>[B, T]</c>, -1 where there is none.</param>
+    /// <param name="image_BN">Image tokens in raster order, int64 <c>[B, N]</c>.</param>
+    public PriorLosses Evaluate(Tensor text_BT, Tensor image_BN)
+    {
+        _average.RefreshCompute();
+        return _averagedNetwork.Loss(text_BT, image_BN);
+    }
+
+    /// <summary>All that the next update depends on besides step and batch. Views belong to the caller's dispose scope.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() =>
+    [
+        .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
+        .. ParameterFile.Views(_parameters, _average.Master, "average."),
+        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
+        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+        ("plateau", _plateau.State.alias()),
+    ];
+
+    /// <inheritdoc/>
+    void ICheckpointed.OnRestored() => _parameters.RefreshCompute();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _averagedNetwork.Dispose();
+        _network.Dispose();
+        _plateau.Dispose();
+        _optimizer.Dispose();
+        _average.Dispose();
+        _parameters.Dispose();
+    }
+
+    // Linear warm-up, then constant with halvings on plateau, or the cosine.
+    private double LearningRate(int step)
+    {
+        var warmed = step < _training.WarmUp ? _training.LearningRate * (step + 1) / _training.WarmUp : _training.LearningRate;
+        return warmed * (_training.CosineFloor is { } floor
+            ? new CosineSchedule(1, floor, _training.Updates).At(step)
+            : _plateau.Factor);
+    }
+}
