@@ -9,20 +9,33 @@ public interface ITrainingJobGrain : IGrainWithStringKey
     /// <exception cref="InvalidRequestException">The spec is not valid, or the job id is taken by another spec.</exception>
     Task Start(TrainingSpec spec, CancellationToken cancellationToken = default);
 
-    /// <summary>Stops at the next step boundary, with a checkpoint. Returns once it is durable.</summary>
+    /// <summary>Stops at the next step boundary, with a checkpoint. Returns once it is durable. Repeating the call is a no-op.</summary>
+    /// <exception cref="NotFoundException">No such job was started.</exception>
+    /// <exception cref="InvalidRequestException">The job has ended.</exception>
+    [ResponseTimeout("00:10:00")]
     Task Pause(CancellationToken cancellationToken = default);
 
-    /// <summary>Goes on with a paused or failed job from its last checkpoint.</summary>
+    /// <summary>Goes on with a paused or failed job from its last checkpoint. A no-op while it runs.</summary>
+    /// <exception cref="NotFoundException">No such job was started.</exception>
+    /// <exception cref="InvalidRequestException">The job has ended.</exception>
     Task Resume(CancellationToken cancellationToken = default);
 
-    /// <summary>Ends the job for good.</summary>
+    /// <summary>Ends the job for good and deletes its working files. Repeating the call is a no-op.</summary>
+    /// <exception cref="NotFoundException">No such job was started.</exception>
+    /// <exception cref="InvalidRequestException">The job has completed.</exception>
+    [ResponseTimeout("00:10:00")]
     Task Cancel(CancellationToken cancellationToken = default);
+
+    /// <summary>Activates the job, so that one that was running when its silo was lost goes on.</summary>
+    Task Wake(CancellationToken cancellationToken = default);
 
     /// <exception cref="NotFoundException">No such job was started.</exception>
     [ReadOnly]
     Task<TrainingStatus> GetStatus(CancellationToken cancellationToken = default);
 
     /// <summary>Events as they come, after those of an earlier watch; ends when the job completes, fails, pauses or is cancelled.</summary>
+    /// <remarks>The newest few hundred events are kept, in memory. Numbers always grow, also over a loss of the silo, but are not consecutive.</remarks>
+    /// <exception cref="NotFoundException">No such job was started.</exception>
     /// <param name="after">Sequence number of the last event already seen; 0 for all that are still kept.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
     IAsyncEnumerable<TrainingEvent> Watch(long after = 0, CancellationToken cancellationToken = default);

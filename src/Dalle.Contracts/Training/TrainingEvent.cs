@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Dalle.Contracts.Training;
 
-/// <summary>Progress of a job. Events are numbered from 1 per job, so that a watcher that was cut off goes on where it stopped.</summary>
+/// <summary>Progress of a job. Events carry growing numbers, so that a watcher that was cut off goes on where it stopped.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(PhaseChanged), "phase")]
 [JsonDerivedType(typeof(StageStarted), "stage.started")]
@@ -17,7 +17,7 @@ namespace Dalle.Contracts.Training;
 [GenerateSerializer, Immutable, Alias("TrainingEvent")]
 public abstract record TrainingEvent
 {
-    /// <summary>Position in the job's history, counted from 1; set by the job.</summary>
+    /// <summary>Grows from event to event, also over a loss of the silo; set by the job.</summary>
     [Id(0)] public long Sequence { get; init; }
 
     /// <summary>When the job recorded it; set by the job.</summary>

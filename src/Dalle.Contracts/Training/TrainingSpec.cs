@@ -30,6 +30,32 @@ public sealed record TrainingSpec
 
     /// <summary>libtorch threads of a worker: another count rounds differently, so it belongs to the job, not to the host. Default: 2.</summary>
     [Id(8)] public int ThreadsPerWorker { get; init; } = 2;
+
+    /// <summary>Checks what can be checked without knowing the presets and the datasets.</summary>
+    /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
+    public void Validate()
+    {
+        Names.Check(Preset, nameof(Preset));
+        Names.Check(Model, nameof(Model));
+        if (string.IsNullOrWhiteSpace(Dataset))
+        {
+            throw new InvalidRequestException("Dataset is empty: expected 'scenes' or the folder of an imported dataset.", nameof(Dataset));
+        }
+
+        AtLeastOne(DiscreteVaeUpdates ?? 1, nameof(DiscreteVaeUpdates));
+        AtLeastOne(PriorUpdates ?? 1, nameof(PriorUpdates));
+        AtLeastOne(CheckpointEvery, nameof(CheckpointEvery));
+        AtLeastOne(KeepCheckpoints, nameof(KeepCheckpoints));
+        AtLeastOne(ThreadsPerWorker, nameof(ThreadsPerWorker));
+    }
+
+    private static void AtLeastOne(int value, string parameter)
+    {
+        if (value < 1)
+        {
+            throw new InvalidRequestException($"{parameter} is {value}: expected at least 1.", parameter);
+        }
+    }
 }
 
 /// <summary>The stages of a job, in order. Stored and sent: values are append-only.</summary>

@@ -1,0 +1,35 @@
+using Dalle.Contracts.Training;
+
+namespace Dalle.Grains.Cluster;
+
+/// <summary>The ids of the cluster's jobs, in order of submission.</summary>
+[GenerateSerializer, Alias("ClusterState")]
+public sealed record ClusterState([property: Id(0)] List<string> Jobs)
+{
+    public ClusterState()
+        : this([])
+    {
+    }
+}
+
+/// <inheritdoc cref="IClusterGrain"/>
+public sealed class ClusterGrain([PersistentState("cluster")] IPersistentState<ClusterState> cluster) : Grain, IClusterGrain
+{
+    public async Task Register(string jobId, CancellationToken cancellationToken = default)
+    {
+        if (!cluster.State.Jobs.Contains(jobId))
+        {
+            cluster.State.Jobs.Add(jobId);
+            await cluster.WriteStateAsync(cancellationToken);
+        }
+    }
+
+    public Task<IReadOnlyList<string>> ListJobs(CancellationToken cancellationToken = default) =>
+        Task.FromResult<IReadOnlyList<string>>([.. Enumerable.Reverse(cluster.State.Jobs)]);
+
+    public async Task WakeJobs(CancellationToken cancellationToken = default)
+    {
+        // A call activates the job, and an activated job that was running goes on.
+        await Task.WhenAll(cluster.State.Jobs.Select(jobId => GrainFactory.GetGrain<ITrainingJobGrain>(jobId).Wake(cancellationToken)));
+    }
+}

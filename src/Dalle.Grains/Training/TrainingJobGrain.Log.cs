@@ -1,0 +1,16 @@
+using Dalle.Contracts.Training;
+using Microsoft.Extensions.Logging;
+
+namespace Dalle.Grains.Training;
+
+public sealed partial class TrainingJobGrain
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: started with preset {Preset} on {Dataset}")]
+    private static partial void LogStarted(ILogger logger, string jobId, string preset, string dataset);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: {Phase} ({Reason})")]
+    private static partial void LogRests(ILogger logger, string jobId, TrainingPhase phase, string? reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the worker of {Stage} was lost, attempt {Attempt}")]
+    private static partial void LogWorkerLost(ILogger logger, Exception lost, string jobId, TrainingStage stage, int attempt);
+}

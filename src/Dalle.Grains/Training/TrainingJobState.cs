@@ -1,0 +1,157 @@
+using Dalle.Contracts;
+using Dalle.Contracts.Training;
+
+namespace Dalle.Grains.Training;
+
+/// <summary>What must outlive any silo of a training job, and the rules by which it changes. Every transition gives a new state, so the rules need no cluster to be tested.</summary>
+[GenerateSerializer, Immutable, Alias("TrainingJobState")]
+public sealed record TrainingJobState
+{
+    /// <summary>What the job is; null until it is started.</summary>
+    [Id(0)] public TrainingSpec? Spec { get; init; }
+
+    [Id(1)] public TrainingPhase Phase { get; init; }
+
+    [Id(2)] public TrainingStage Stage { get; init; }
+
+    /// <summary>Where the present stage goes on; null to begin at its first step.</summary>
+    [Id(3)] public CheckpointManifest? Checkpoint { get; init; }
+
+    /// <summary>Counts leases given to the worker.</summary>
+    [Id(4)] public long Epoch { get; init; }
+
+    /// <summary>Why the job failed; null unless it did.</summary>
+    [Id(5)] public string? Failure { get; init; }
+
+    [Id(6)] public DateTimeOffset Submitted { get; init; }
+
+    /// <summary>Seconds spent in each stage, over all its runs.</summary>
+    [Id(7)] public IReadOnlyDictionary<TrainingStage, double> StageSeconds { get; init; } = new Dictionary<TrainingStage, double>();
+
+    [Id(8)] public DiscreteVaeStepCompleted? DiscreteVae { get; init; }
+
+    [Id(9)] public DiscreteVaeEvaluated? Reconstruction { get; init; }
+
+    [Id(10)] public PriorStepCompleted? Prior { get; init; }
+
+    /// <summary>Updates done in the present stage.</summary>
+    [Id(11)] public int Step { get; init; }
+
+    /// <summary>Updates of the present stage in all; 0 where it does not count updates.</summary>
+    [Id(12)] public int Updates { get; init; }
+
+    /// <summary>Whether the job has ended for good.</summary>
+    public bool Ended => Phase is TrainingPhase.Completed or TrainingPhase.Cancelled;
+
+    /// <summary>Whether nothing more happens until somebody asks for it.</summary>
+    public bool Rests => Phase is not TrainingPhase.Running;
+
+    /// <summary>Figures to publish with the model.</summary>
+    public IReadOnlyDictionary<string, double> Metrics
+    {
+        get
+        {
+            var metrics = new Dictionary<string, double>();
+            if (Reconstruction is { } reconstruction)
+            {
+                metrics["psnr"] = reconstruction.Psnr;
+                metrics["perplexity"] = reconstruction.Perplexity;
+                metrics["codesInUse"] = reconstruction.CodesInUse;
+            }
+
+            if (Prior is { } prior)
+            {
+                metrics["imageLoss"] = prior.ImageLoss;
+                metrics["textLoss"] = prior.TextLoss;
+                metrics["priorUpdates"] = prior.Step;
+                metrics["tokensPerSecond"] = prior.TokensPerSecond;
+            }
+
+            if (DiscreteVae is { } vae)
+            {
+                metrics["dvaeUpdates"] = vae.Step;
+            }
+
+            return metrics;
+        }
+    }
+
+    /// <summary>The first start; a repeat with the same spec changes nothing.</summary>
+    /// <exception cref="InvalidRequestException">The job id is taken by another spec.</exception>
+    public TrainingJobState Start(TrainingSpec spec, DateTimeOffset now)
+    {
+        if (Spec is null)
+        {
+            return this with { Spec = spec, Phase = TrainingPhase.Running, Submitted = now };
+        }
+
+        return Spec == spec ? this : throw new InvalidRequestException(
+            $"The job id is taken by a job of preset '{Spec.Preset}' on '{Spec.Dataset}' with seed {Spec.Seed}, which differs from what was asked; choose another id.", "id");
+    }
+
+    /// <summary>The worker has stopped at a step boundary because the job was asked to pause.</summary>
+    public TrainingJobState Pause() => Phase == TrainingPhase.Running ? this with { Phase = TrainingPhase.Paused } : this;
+
+    /// <summary>Goes on from the last checkpoint.</summary>
+    /// <exception cref="InvalidRequestException">The job has ended.</exception>
+    public TrainingJobState Resume() => Ended
+        ? throw new InvalidRequestException($"The job is {Phase.ToString().ToLowerInvariant()}; only a paused or failed job can be resumed.")
+        : this with { Phase = TrainingPhase.Running, Failure = null };
+
+    /// <exception cref="InvalidRequestException">The job has completed.</exception>
+    public TrainingJobState Cancel() => Phase == TrainingPhase.Completed
+        ? throw new InvalidRequestException("The job has completed and cannot be cancelled; delete its model instead.")
+        : this with { Phase = TrainingPhase.Cancelled };
+
+    public TrainingJobState Fail(string reason) => this with { Phase = TrainingPhase.Failed, Failure = reason };
+
+    /// <summary>A new lease; those before it are void.</summary>
+    public TrainingJobState NextLease() => this with { Epoch = Epoch + 1 };
+
+    /// <summary>The lease as the worker gets it.</summary>
+    public StageLease Lease() => new() { Epoch = Epoch, Stage = Stage, Spec = Spec!, Checkpoint = Checkpoint, Metrics = Metrics };
+
+    /// <summary>Takes in what an event says of the job.</summary>
+    public TrainingJobState Observe(TrainingEvent progress) => progress switch
+    {
+        StageStarted e => this with { Step = e.FromStep, Updates = e.Updates },
+        DiscreteVaeStepCompleted e => this with { DiscreteVae = e, Step = e.Step, Updates = e.Updates },
+        PriorStepCompleted e => this with { Prior = e, Step = e.Step, Updates = e.Updates },
+        DiscreteVaeEvaluated e => this with { Reconstruction = e },
+        _ => this,
+    };
+
+    /// <summary>A durable checkpoint of the present stage is the one to go on from.</summary>
+    public TrainingJobState Name(CheckpointManifest checkpoint) => checkpoint.Stage == Stage ? this with { Checkpoint = checkpoint, Step = checkpoint.Step } : this;
+
+    /// <summary>Adds to the time spent in the present stage.</summary>
+    public TrainingJobState Spend(TimeSpan time) =>
+        this with { StageSeconds = new Dictionary<TrainingStage, double>(StageSeconds) { [Stage] = SecondsSpent + time.TotalSeconds } };
+
+    /// <summary>Seconds spent in the present stage.</summary>
+    public double SecondsSpent => StageSeconds.GetValueOrDefault(Stage);
+
+    /// <summary>The present stage is done: on to the next, or to the end.</summary>
+    public TrainingJobState CompleteStage() => Stage == TrainingStage.Publish
+        ? this with { Phase = TrainingPhase.Completed, Checkpoint = null }
+        : this with { Stage = Stage + 1, Checkpoint = null, Step = 0, Updates = 0 };
+
+    /// <summary>What the job reports of itself.</summary>
+    /// <exception cref="NotFoundException">No such job was started.</exception>
+    public TrainingStatus Status(string jobId) => new()
+    {
+        JobId = jobId,
+        Spec = Spec ?? throw new NotFoundException($"There is no job '{jobId}'."),
+        Phase = Phase,
+        Stage = Stage,
+        Step = Step,
+        Updates = Updates,
+        Checkpoint = Checkpoint,
+        Failure = Failure,
+        Submitted = Submitted,
+        DiscreteVae = DiscreteVae,
+        Reconstruction = Reconstruction,
+        Prior = Prior,
+        StageSeconds = StageSeconds,
+    };
+}
