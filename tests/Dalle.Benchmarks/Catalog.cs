@@ -1,0 +1,13 @@
+using Dalle.Benchmarks.Prior;
+
+namespace Dalle.Benchmarks;
+
+/// <summary>All benchmarks.</summary>
+internal static class Catalog
+{
+    public static IReadOnlyList<IBenchmark> All { get; } =
+    [
+        new PriorTrain(),
+        new PriorTrainProbe(),
+    ];
+}
