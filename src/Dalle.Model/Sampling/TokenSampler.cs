@@ -20,7 +20,7 @@ public sealed class TokenSampler
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabulary, 1);
         _vocabulary = vocabulary;
         _scores = new float[vocabulary];
-        _noise = new float[GumbelNoise.PaddedLength(vocabulary)];
+        _noise = new float[TokenNoise.PaddedLength(vocabulary)];
         _order = new ulong[vocabulary];
     }
 
@@ -47,7 +47,7 @@ public sealed class TokenSampler
 
         TensorPrimitives.Subtract(logits, largest, _scores);
         TensorPrimitives.Multiply(_scores, (float)(1 / settings.Temperature), _scores);
-        GumbelNoise.Fill(_noise, seed, candidate, position);
+        TokenNoise.Fill(_noise, seed, candidate, position);
         if (settings.TopK < _vocabulary || settings.TopP < 1)
         {
             return SampleOfLikeliest(settings);

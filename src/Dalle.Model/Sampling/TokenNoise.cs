@@ -4,7 +4,7 @@ using Dalle.Model.Randomness;
 namespace Dalle.Model.Sampling;
 
 /// <summary>Standard Gumbel noise for each token of a vocabulary, a pure function of (seed, candidate, position, token).</summary>
-internal static class GumbelNoise
+internal static class TokenNoise
 {
     /// <summary>Tokens whose noise comes from one call of <see cref="Philox.EightBlocks"/>.</summary>
     private const int GroupSize = 32;
