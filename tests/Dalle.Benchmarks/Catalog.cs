@@ -1,4 +1,5 @@
 using Dalle.Benchmarks.Prior;
+using Dalle.Benchmarks.Sampling;
 
 namespace Dalle.Benchmarks;
 
@@ -9,5 +10,6 @@ internal static class Catalog
     [
         new PriorTrain(),
         new PriorTrainProbe(),
+        new Generate(),
     ];
 }
