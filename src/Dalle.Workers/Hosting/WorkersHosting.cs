@@ -1,5 +1,6 @@
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
+using Dalle.Workers.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -14,6 +15,14 @@ public static class WorkersHosting
     public static ISiloBuilder AddDalleWorkers(this ISiloBuilder silo, Action<WorkerOptions>? configure = null)
     {
         silo.Services.AddDalleWorkers(configure);
+        silo.Services.AddSingleton<WorkerDrain>();
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<WorkerDrain>());
+        silo.Services.AddSingleton<IStage, PrepareStage>();
+        silo.Services.AddSingleton<IStage, TokenizerStage>();
+        silo.Services.AddSingleton<IStage, DiscreteVaeStage>();
+        silo.Services.AddSingleton<IStage, EncodeStage>();
+        silo.Services.AddSingleton<IStage, PriorStage>();
+        silo.Services.AddSingleton<IStage, PublishStage>();
         return silo;
     }
 

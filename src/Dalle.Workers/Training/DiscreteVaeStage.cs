@@ -1,0 +1,99 @@
+using Dalle.Contracts.Training;
+using Dalle.Data.Datasets;
+using Dalle.Data.Pictures;
+using Dalle.Model.DiscreteVae;
+using Dalle.Model.Safetensors;
+using Dalle.Workers.Models;
+using static TorchSharp.torch;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>Trains the discrete VAE.</summary>
+internal sealed class DiscreteVaeStage : TrainingLoopStage<float[]>
+{
+    public override TrainingStage Stage => TrainingStage.DiscreteVae;
+
+    // Captions speak of left and right, so pictures are not flipped: the paper is not clear about it (appendix A.2).
+    protected override IBatchSource<float[]> OpenSource(StageContext context, IDataset dataset) =>
+        new PictureBatches(dataset, context.Spec.Seed, context.DiscreteVaeTraining.BatchSize, context.Preset.DiscreteVae.ImageSize, flip: false);
+
+    protected override IUpdates<float[]> Create(StageContext context, IBatchSource<float[]> source, Device device) =>
+        new DiscreteVaeUpdates(context, (PictureBatches)source, device);
+}
+
+/// <summary>The updates of the discrete VAE.</summary>
+internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
+{
+    /// <summary>Held-out pictures that an evaluation measures, at most.</summary>
+    private const int EvaluatedPictures = 256;
+
+    /// <summary>Held-out pictures shown beside their reconstructions.</summary>
+    private const int ShownPictures = 8;
+
+    private readonly StageContext _context;
+    private readonly PictureBatches _batches;
+    private readonly Device _device;
+    private readonly DiscreteVaeTraining _training;
+    private readonly DiscreteVaeTrainer _trainer;
+    private readonly float[] _heldOut;
+    private readonly int _size;
+
+    public DiscreteVaeUpdates(StageContext context, PictureBatches batches, Device device)
+    {
+        (_context, _batches, _device, _training) = (context, batches, device, context.DiscreteVaeTraining);
+        _size = context.Preset.DiscreteVae.ImageSize;
+        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device);
+        _heldOut = batches.ReadHeldOut(EvaluatedPictures);
+    }
+
+    public int Count => _training.Updates;
+
+    public int EvaluateEvery => Math.Max(1, Count / 8);
+
+    public ICheckpointed State => _trainer;
+
+    public float[] Prepare(int step) => _batches.Read(step);
+
+    public TrainingEvent? Step(int step, float[] batch, Pace? pace)
+    {
+        var report = _trainer.Step(step, Pixels.ToTensor(batch, _size, _device), pace is not null);
+        return report is null ? null : new DiscreteVaeStepCompleted
+        {
+            Step = step + 1,
+            Updates = Count,
+            Loss = report.Loss,
+            Reconstruction = report.Reconstruction,
+            Kl = report.Kl,
+            KlWeight = report.KlWeight,
+            Tau = report.Tau,
+            LearningRate = report.LearningRate,
+            Perplexity = report.Perplexity,
+            PicturesPerSecond = pace!.Value.StepsPerSecond * _training.BatchSize,
+            Remaining = pace.Value.Remaining,
+        };
+    }
+
+    public IEnumerable<TrainingEvent> Evaluate(int step)
+    {
+        using var scope = NewDisposeScope();
+        var pixels = Pixels.ToTensor(_heldOut, _size, _device);
+        var measured = _trainer.Evaluate(pixels);
+        var shown = pixels.narrow(0, 0, Math.Min(ShownPictures, pixels.shape[0]));
+        var reconstructed = _trainer.AveragedNetwork.Decode(_trainer.AveragedNetwork.Encode(shown));
+        var sheet = ContactSheet.Draw(
+            [.. Pixels.ToPictures(shown).Concat(Pixels.ToPictures(reconstructed)).Select(picture => (picture, (string?)null))],
+            new ContactSheetLayout { Columns = (int)shown.shape[0], CellSide = _size, Gap = 2 });
+        return
+        [
+            new DiscreteVaeEvaluated
+            {
+                Step = step, Psnr = measured.Psnr, Perplexity = measured.Perplexity, CodesInUse = measured.CodesInUse, CodebookSize = _context.Preset.DiscreteVae.CodebookSize,
+            },
+            new SampleGridReady(TrainingStage.DiscreteVae, step, PngEncoder.Encode(sheet)),
+        ];
+    }
+
+    public void Save() => ParameterFile.Save(_context.Folder.PathOf(ModelFolder.DiscreteVae), _trainer.AveragedParameters);
+
+    public void Dispose() => _trainer.Dispose();
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using Dalle.Contracts.Training;
+using Dalle.Workers.Artifacts;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>Where the working files of one job lie in the artifact store.</summary>
+/// <param name="store">The store.</param>
+/// <param name="jobId">The job.</param>
+internal sealed class JobFolder(ArtifactStore store, string jobId)
+{
+    private const string StateFile = "state.safetensors";
+
+    /// <summary>The store itself.</summary>
+    public ArtifactStore Store { get; } = store;
+
+    /// <summary>Key of the folder.</summary>
+    public string Key { get; } = ArtifactKey.Join("jobs", jobId);
+
+    /// <summary>Key of a file of the job.</summary>
+    public string File(string name) => $"{Key}/{name}";
+
+    /// <summary>Where a file of the job lies on this machine.</summary>
+    public string PathOf(string name) => Store.PathOf(File(name));
+
+    /// <summary>The checkpoint of a stage after some updates, whether it is there or not.</summary>
+    public CheckpointManifest Checkpoint(TrainingStage stage, int step) =>
+        new(stage, step, string.Create(CultureInfo.InvariantCulture, $"{Key}/checkpoints/{Name(stage)}/step-{step:d8}"));
+
+    /// <summary>Where a checkpoint's state lies on this machine.</summary>
+    public string StatePath(CheckpointManifest checkpoint) => Store.PathOf($"{checkpoint.Path}/{StateFile}");
+
+    /// <summary>Deletes all but the newest checkpoints of a stage. Called only once the job has named the newest.</summary>
+    public void Prune(TrainingStage stage, int keep)
+    {
+        foreach (var old in Store.ListFolders($"{Key}/checkpoints/{Name(stage)}").SkipLast(keep))
+        {
+            Store.DeleteFolder(old);
+        }
+    }
+
+    /// <summary>Deletes the checkpoints of all stages: what a published job no longer needs.</summary>
+    public void DeleteCheckpoints() => Store.DeleteFolder($"{Key}/checkpoints");
+
+    /// <summary>Deletes everything.</summary>
+    public void Delete() => Store.DeleteFolder(Key);
+
+    private static string Name(TrainingStage stage) => stage.ToString().ToLowerInvariant();
+}

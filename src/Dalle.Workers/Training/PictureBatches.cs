@@ -1,0 +1,46 @@
+using Dalle.Data.Augmentation;
+using Dalle.Data.Batches;
+using Dalle.Data.Datasets;
+using Dalle.Data.Randomness;
+using Dalle.Model.Randomness;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>Batches of augmented pictures: float32 <c>[B, 3, size, size]</c> in [0, 1], flat.</summary>
+internal sealed class PictureBatches(IDataset dataset, ulong seed, int batchSize, int size, bool flip) : IBatchSource<float[]>
+{
+    private int PictureLength => 3 * size * size;
+
+    public float[] Read(int step)
+    {
+        var samples = new int[batchSize];
+        SampleOrder.Fill(CounterRandom.Key(seed, 0, 0, Purpose.SampleOrder), step, dataset.TrainingCount, samples);
+        var key = CounterRandom.Key(seed, step, 0, Purpose.Augmentation);
+        var pixels = new float[batchSize * PictureLength];
+        for (var i = 0; i < batchSize; i++)
+        {
+            PictureAugmentation.ForDiscreteVae(dataset.ReadPicture(samples[i]), size, KeyedRandom.Key(key, (ulong)i), flip, pixels.AsSpan(i * PictureLength, PictureLength));
+        }
+
+        return pixels;
+    }
+
+    /// <summary>Held-out pictures, centred, in order; training pictures where none are held out.</summary>
+    /// <param name="most">At most this many.</param>
+    public float[] ReadHeldOut(int most)
+    {
+        var first = dataset.TrainingCount < dataset.Count ? dataset.TrainingCount : 0;
+        var count = Math.Min(most, dataset.Count - first);
+        var pixels = new float[count * PictureLength];
+        for (var i = 0; i < count; i++)
+        {
+            PictureAugmentation.Centre(dataset.ReadPicture(first + i), size, pixels.AsSpan(i * PictureLength, PictureLength));
+        }
+
+        return pixels;
+    }
+
+    public void Dispose()
+    {
+    }
+}

@@ -1,0 +1,114 @@
+using Dalle.Contracts.Training;
+using Dalle.Data.Datasets;
+using Dalle.Data.Pictures;
+using Dalle.Data.TokenCache;
+using Dalle.Data.Tokenization;
+using Dalle.Model.DiscreteVae;
+using Dalle.Model.Parameters;
+using Dalle.Model.Prior;
+using Dalle.Model.Safetensors;
+using Dalle.Model.Sampling;
+using Dalle.Workers.Models;
+using static TorchSharp.torch;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>Trains the prior on captions and encoded pictures.</summary>
+internal sealed class PriorStage : TrainingLoopStage<CaptionBatch>
+{
+    public override TrainingStage Stage => TrainingStage.Prior;
+
+    protected override IBatchSource<CaptionBatch> OpenSource(StageContext context, IDataset dataset)
+    {
+        var cache = TokenCacheReader.Open(context.Folder.PathOf(EncodeStage.TokensFile));
+        if (cache.Header.Fingerprint != dataset.Fingerprint)
+        {
+            cache.Dispose();
+            throw new InvalidDataException($"Dataset '{context.Spec.Dataset}' has changed since its pictures were encoded: expected {cache.Header.Fingerprint}, got {dataset.Fingerprint}. Start a new job.");
+        }
+
+        var tokenizer = TextTokenizer.Load(context.Folder.Store.PathOf(context.Folder.Key));
+        return new CaptionBatches(dataset, tokenizer, cache, context.Preset.Transformer, context.PriorTraining, context.Spec.Seed);
+    }
+
+    protected override IUpdates<CaptionBatch> Create(StageContext context, IBatchSource<CaptionBatch> source, Device device) =>
+        new PriorUpdates(context, (CaptionBatches)source, device);
+}
+
+/// <summary>The updates of the prior.</summary>
+internal sealed class PriorUpdates : IUpdates<CaptionBatch>
+{
+    /// <summary>Captions that an evaluation draws a picture for.</summary>
+    private const int ShownCaptions = 8;
+
+    private readonly StageContext _context;
+    private readonly CaptionBatches _batches;
+    private readonly Device _device;
+    private readonly PriorTraining _training;
+    private readonly TransformerConfig _config;
+    private readonly PriorTrainer _trainer;
+    private readonly ParameterStore _decoderParameters;
+    private readonly DiscreteVae _decoder;
+    private readonly IReadOnlyList<(string Caption, IReadOnlyList<int> Tokens)> _shown;
+
+    public PriorUpdates(StageContext context, CaptionBatches batches, Device device)
+    {
+        (_context, _batches, _device, _training, _config) = (context, batches, device, context.PriorTraining, context.Preset.Transformer);
+        _trainer = new(_config, _training, context.Spec.Seed, device);
+        _decoderParameters = new(DiscreteVae.Declare(context.Preset.DiscreteVae), context.DiscreteVaeTraining.Precision, device, trains: false);
+        ParameterFile.Load(context.Folder.PathOf(ModelFolder.DiscreteVae), _decoderParameters);
+        _decoder = new(context.Preset.DiscreteVae, _decoderParameters);
+        _shown = batches.ReadHeldOutCaptions(ShownCaptions);
+    }
+
+    public int Count => _training.Updates;
+
+    public int EvaluateEvery => Math.Max(1, Count / 4);
+
+    public ICheckpointed State => _trainer;
+
+    public CaptionBatch Prepare(int step) => _batches.Read(step);
+
+    public TrainingEvent? Step(int step, CaptionBatch batch, Pace? pace)
+    {
+        var text_BT = tensor(batch.Text, [_training.BatchSize, _config.TextLength], device: _device);
+        var image_BN = tensor(batch.Image, [_training.BatchSize, _config.ImageLength], device: _device);
+        var report = _trainer.Step(step, text_BT, image_BN, pace is not null);
+        return report is null ? null : new PriorStepCompleted
+        {
+            Step = step + 1,
+            Updates = Count,
+            Loss = report.Loss,
+            TextLoss = report.TextLoss,
+            ImageLoss = report.ImageLoss,
+            GradientNorm = report.GradientNorm,
+            LearningRate = report.LearningRate,
+            TokensPerSecond = pace!.Value.StepsPerSecond * _training.BatchSize * _config.SequenceLength,
+            Remaining = pace.Value.Remaining,
+        };
+    }
+
+    public IEnumerable<TrainingEvent> Evaluate(int step)
+    {
+        using var scope = NewDisposeScope();
+        using var sampler = new Sampler(_config, _trainer.AveragedParameters);
+        using var run = sampler.Start([.. _shown.Select((caption, i) => new SequenceRequest(caption.Tokens, _context.Spec.Seed, i, _context.Preset.Sampling))]);
+        while (run.Step())
+        {
+        }
+
+        var tokens = Enumerable.Range(0, run.Sequences).SelectMany(sequence => run.Tokens(sequence).ToArray().Select(token => (long)token)).ToArray();
+        var pixels = _decoder.Decode(tensor(tokens, [run.Sequences, _config.GridSize, _config.GridSize], device: _device));
+        var sheet = ContactSheet.Draw(
+            [.. Pixels.ToPictures(pixels).Select((picture, i) => (picture, (string?)_shown[i].Caption))], new ContactSheetLayout { Columns = 4 });
+        return [new SampleGridReady(TrainingStage.Prior, step, PngEncoder.Encode(sheet))];
+    }
+
+    public void Save() => ParameterFile.Save(_context.Folder.PathOf(ModelFolder.Prior), _trainer.AveragedParameters);
+
+    public void Dispose()
+    {
+        _decoderParameters.Dispose();
+        _trainer.Dispose();
+    }
+}

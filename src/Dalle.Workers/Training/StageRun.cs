@@ -1,0 +1,58 @@
+using System.Threading.Channels;
+using Dalle.Contracts.Training;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>One run of a stage, between the grain that hands out its reports and the stage that makes them.</summary>
+internal sealed class StageRun : IDisposable
+{
+    /// <summary>Reports that may wait for the job before the stage waits for it.</summary>
+    private const int MaxWaiting = 256;
+
+    private readonly Channel<WorkerReport> _reports = Channel.CreateBounded<WorkerReport>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
+    private readonly CancellationTokenSource _abort = new();
+    private Task _work = Task.CompletedTask;
+    private volatile bool _stopping;
+
+    /// <summary>Reports in order; fails as the stage fails.</summary>
+    public ChannelReader<WorkerReport> Reports => _reports.Reader;
+
+    /// <summary>Whether the stage was asked to save at the next step boundary and to end.</summary>
+    public bool Stopping => _stopping;
+
+    /// <summary>Whether the last report has been taken and the run has ended.</summary>
+    public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Runs a stage beside the grain, on the thread pool: its heavy work goes to the device's thread.</summary>
+    public void Begin(Func<StageRun, CancellationToken, Task<WorkerReport>> stage) => _work = Task.Run(async () =>
+    {
+        try
+        {
+            await Report(await stage(this, _abort.Token));
+            _reports.Writer.Complete();
+        }
+        catch (Exception error)
+        {
+            _reports.Writer.Complete(error);
+        }
+    });
+
+    /// <summary>Hands on a report; waits while too many wait.</summary>
+    public ValueTask Report(WorkerReport report) => _reports.Writer.WriteAsync(report, _abort.Token);
+
+    /// <summary>Asks the stage to save and end.</summary>
+    public void Stop() => _stopping = true;
+
+    /// <summary>Ends the stage within a step or two, without a checkpoint, and waits for that.</summary>
+    public async Task Abort()
+    {
+        await _abort.CancelAsync();
+        await _work;
+    }
+
+    public void Dispose()
+    {
+        _abort.Dispose();
+        Left.TrySetResult();
+    }
+}
