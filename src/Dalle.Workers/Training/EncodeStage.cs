@@ -39,7 +39,7 @@ internal sealed class EncodeStage : IStage
         }
         finally
         {
-            await context.OnDevice(_ => Close(parameters), CancellationToken.None);
+            await context.OnDevice(parameters.Dispose, CancellationToken.None);
         }
     }
 
@@ -85,11 +85,5 @@ internal sealed class EncodeStage : IStage
         }
 
         return pixels;
-    }
-
-    private static bool Close(IDisposable parameters)
-    {
-        parameters.Dispose();
-        return true;
     }
 }

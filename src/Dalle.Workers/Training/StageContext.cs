@@ -37,6 +37,15 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>Runs a piece of work on the device, with the job's number of libtorch threads.</summary>
     public Task<T> OnDevice<T>(Func<TorchSharp.torch.Device, T> work, CancellationToken cancellationToken) => device.Run(Spec.ThreadsPerWorker, work, cancellationToken);
 
+    /// <summary>Work without a result; see <see cref="OnDevice{T}"/>.</summary>
+    public Task OnDevice(Action work, CancellationToken cancellationToken) => OnDevice(
+        _ =>
+        {
+            work();
+            return true;
+        },
+        cancellationToken);
+
     /// <summary>Hands a report to the job.</summary>
     public ValueTask Report(WorkerReport report) => run.Report(report);
 

@@ -56,7 +56,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         }
 
         await Evaluate(cancellationToken);
-        await OnDevice(updates.Save, cancellationToken);
+        await context.OnDevice(updates.Save, cancellationToken);
         return new DoneReport();
     }
 
@@ -64,7 +64,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
     {
         if (context.Lease.Checkpoint is { } checkpoint)
         {
-            await OnDevice(() => Checkpoint.Restore(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
+            await context.OnDevice(() => Checkpoint.Restore(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
             (_step, _saved) = (updates.State.Step, updates.State.Step);
         }
     }
@@ -89,7 +89,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         }
 
         var checkpoint = context.Folder.Checkpoint(stage, _step);
-        await OnDevice(() => Checkpoint.Save(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
+        await context.OnDevice(() => Checkpoint.Save(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
         _saved = _step;
         await context.Report(new CheckpointReport(checkpoint));
     }
@@ -135,12 +135,4 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
             batches.Complete(error);
         }
     }
-
-    private Task OnDevice(Action work, CancellationToken cancellationToken) => context.OnDevice(
-        _ =>
-        {
-            work();
-            return true;
-        },
-        cancellationToken);
 }

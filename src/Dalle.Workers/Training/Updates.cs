@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
 
-/// <summary>A network that is trained update by update: what <see cref="UpdateLoop"/> drives. All but <see cref="Prepare"/> runs on the device's thread.</summary>
+/// <summary>A network that is trained update by update: what <see cref="UpdateLoop{TBatch}"/> drives. All but <see cref="Prepare"/> runs on the device's thread.</summary>
 /// <typeparam name="TBatch">The samples of one update, without tensors.</typeparam>
 internal interface IUpdates<TBatch> : IDisposable
 {
@@ -56,7 +56,7 @@ internal abstract class TrainingLoopStage<TBatch> : IStage
         }
         finally
         {
-            await context.OnDevice(_ => Close(updates), CancellationToken.None);
+            await context.OnDevice(updates.Dispose, CancellationToken.None);
         }
     }
 
@@ -65,12 +65,6 @@ internal abstract class TrainingLoopStage<TBatch> : IStage
 
     /// <summary>Allocates the trainer, on the device's thread.</summary>
     protected abstract IUpdates<TBatch> Create(StageContext context, IBatchSource<TBatch> source, Device device);
-
-    private static bool Close(IDisposable updates)
-    {
-        updates.Dispose();
-        return true;
-    }
 }
 
 /// <summary>Reads batches and held-out samples.</summary>
