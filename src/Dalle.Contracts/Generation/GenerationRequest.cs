@@ -29,4 +29,29 @@ public sealed record GenerationRequest
 
     /// <summary>Partial pictures sent per candidate while sampling, evenly spaced over its rows. Default: 0.</summary>
     [Id(8)] public int PartialPictures { get; init; }
+
+    /// <summary>Longest prompt, in characters.</summary>
+    public const int MaxPromptLength = 4000;
+
+    /// <summary>Checks what can be checked without knowing the model.</summary>
+    /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
+    public void Validate()
+    {
+        Names.Check(Model, nameof(Model));
+        Require(!string.IsNullOrWhiteSpace(Prompt) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
+        Require(Candidates is >= 1 and <= 64, nameof(Candidates), "1 to 64", Candidates);
+        Require(Temperature is null or (> 0 and <= 100), nameof(Temperature), "above 0, at most 100", Temperature);
+        Require(TopK is null or >= 1, nameof(TopK), "at least 1", TopK);
+        Require(TopP is null or (> 0 and <= 1), nameof(TopP), "above 0, at most 1", TopP);
+        Require(Guidance is null or (>= 0 and <= 100), nameof(Guidance), "0 to 100", Guidance);
+        Require(PartialPictures is >= 0 and <= 16, nameof(PartialPictures), "0 to 16", PartialPictures);
+    }
+
+    private static void Require(bool holds, string field, string expected, object? found)
+    {
+        if (!holds)
+        {
+            throw new InvalidRequestException(FormattableString.Invariant($"{field}: expected {expected}, got {found ?? "nothing"}."), field);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
+using Dalle.Grains.Events;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 
@@ -24,7 +25,15 @@ public sealed partial class TrainingJobGrain(
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    private readonly EventLog _events = new(clock);
+    /// <summary>Events kept for watchers that come late.</summary>
+    private const int KeptEvents = 512;
+
+    // Numbers are at least the time in milliseconds: they go on growing in another activation, with nothing stored.
+    private readonly EventLog<TrainingEvent> _events = new(
+        (entry, last) => entry with { Sequence = Math.Max(last + 1, clock.GetUtcNow().ToUnixTimeMilliseconds()), At = clock.GetUtcNow() },
+        entry => entry.Sequence,
+        KeptEvents);
+
     private readonly SemaphoreSlim _writing = new(1);
     private Task _drive = Task.CompletedTask;
     private CancellationTokenSource _driving = new();

@@ -1,5 +1,6 @@
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
+using Dalle.Workers.Generation;
 using Dalle.Workers.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -15,6 +16,8 @@ public static class WorkersHosting
     public static ISiloBuilder AddDalleWorkers(this ISiloBuilder silo, Action<WorkerOptions>? configure = null)
     {
         silo.Services.AddDalleWorkers(configure);
+        silo.Services.AddSingleton<GenerationEngine>();
+        silo.Services.AddHostedService(provider => provider.GetRequiredService<GenerationEngine>());
         silo.Services.AddSingleton<WorkerDrain>();
         silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<WorkerDrain>());
         silo.Services.AddSingleton<IStage, PrepareStage>();

@@ -1,0 +1,23 @@
+using System.CommandLine;
+using Dalle.Cli.Hosting;
+
+namespace Dalle.Cli.Commands;
+
+/// <summary>All commands of <c>dalle</c>.</summary>
+internal static class CommandTree
+{
+    public static RootCommand Create() => new("Text to picture: train a discrete VAE and a prior on captioned pictures, and draw from them.")
+    {
+        QuickstartCommand.Create(),
+        TrainCommand.Create(),
+        JobsCommands.Create(),
+        GenerateCommand.Create(),
+        ModelsCommands.Create(),
+        //DataCommands.Create(),
+        EvalCommand.Create(),
+        SiloCommand.Create(),
+        GlobalOptions.DataDirectory,
+        GlobalOptions.Json,
+        GlobalOptions.Verbose,
+    };
+}

@@ -1,0 +1,82 @@
+using System.CommandLine;
+using Dalle.Cli.Evaluation;
+using Dalle.Cli.Hosting;
+using Dalle.Cli.Rendering;
+using Dalle.Contracts;
+using Dalle.Contracts.Models;
+using Spectre.Console;
+
+namespace Dalle.Cli.Commands;
+
+/// <summary><c>dalle eval</c>: figures of a model, with the protocol they were taken by.</summary>
+internal static class EvalCommand
+{
+    public static Command Create()
+    {
+        var model = new Argument<string>("model") { Description = "Name of a published model." };
+        var captions = new Option<int>("--captions") { Description = "Captions of each kind, held-out and seen.", HelpName = "N", DefaultValueFactory = _ => 200 }.Within(1, 100_000);
+        var scenes = new Option<bool>("--scenes") { Description = "Evaluate as a model of scenes, whatever it was trained on (imported models do not say)." };
+        var command = new Command("eval", "Measure a model: zero-shot accuracy for a model of scenes, held-out figures of its training for others.") { model, captions, scenes };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var context = CommandContext.Of(parsed);
+            await using var cluster = await ClusterConnection.Open(context, cancellationToken);
+            var manifest = await cluster.Client.GetModel(parsed.GetRequiredValue(model), cancellationToken);
+            return parsed.GetValue(scenes) || await IsOfScenes(cluster, manifest, cancellationToken)
+                ? await EvaluateScenes(context, cluster, manifest, parsed.GetValue(captions), cancellationToken)
+                : ReportTraining(context, manifest);
+        });
+        return command;
+    }
+
+    private static async Task<bool> IsOfScenes(ClusterConnection cluster, ModelManifest model, CancellationToken cancellationToken)
+    {
+        if (model.JobId is null)
+        {
+            return false;
+        }
+
+        try
+        {
+            return (await cluster.Client.GetStatus(model.JobId, cancellationToken)).Spec.Dataset == "scenes";
+        }
+        catch (NotFoundException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<int> EvaluateScenes(
+        CommandContext context, ClusterConnection cluster, ModelManifest model, int captions, CancellationToken cancellationToken)
+    {
+        const string Protocol = "one picture per caption, caption i with seed 1 + i, the preset's sampling settings; read from pixels; "
+            + "right = count, colours, shapes and relation all right; held-out = one object of a colour-shape pair that training never showed";
+        context.Terminal.SayLine($"Drawing {captions} held-out and {captions} seen captions with {model.Name} ...");
+        var evaluation = await SceneEvaluation.Run(cluster.Client, model.Name, captions, context.Clock, _ => { }, cancellationToken);
+        context.Terminal.WriteJson(new { Model = model.Name, Protocol, evaluation.ZeroShot, evaluation.Seen, evaluation.Seconds });
+        context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
+        context.Terminal.SayLine($"Protocol: {Protocol}.");
+        return ExitCodes.Success;
+    }
+
+    /// <summary>Another model has no captions with known answers here; what its training measured on held-out samples is all there is.</summary>
+    private static int ReportTraining(CommandContext context, ModelManifest model)
+    {
+        if (model.Metrics.Count == 0)
+        {
+            throw new CommandException($"Model '{model.Name}' carries no figures of its training, and only models of scenes can be measured anew (--scenes if this is one).");
+        }
+
+        const string Protocol = "recorded when the model was trained, on the samples its dataset held out";
+        context.Terminal.WriteJson(new { Model = model.Name, Protocol, model.Metrics });
+        var grid = new Grid().AddColumns(2);
+        foreach (var (name, value) in model.Metrics.OrderBy(metric => metric.Key, StringComparer.Ordinal))
+        {
+            grid.AddRow(new Text(name, new Style(Color.Grey)), new Text(Figures.Loss(value)));
+        }
+
+        context.Terminal.Say(grid);
+        context.Terminal.SayLine($"Protocol: {Protocol}.");
+        return ExitCodes.Success;
+    }
+}

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using Dalle.Cli.Hosting;
+using Dalle.Contracts.Cluster;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Dalle.Cli.Commands;
+
+/// <summary><c>dalle silo</c>: serves the data folder until it is told to stop.</summary>
+internal static class SiloCommand
+{
+    public static Command Create()
+    {
+        var httpPort = new Option<int?>("--http-port") { Description = "Port of the HTTP API; 0 for a free one. Default: 8080.", HelpName = "PORT" }.Within(0, 65535);
+        var address = new Option<string?>("--address") { Description = "Address to listen on. Default: 127.0.0.1, this machine only.", HelpName = "IP" };
+        var redis = new Option<string?>("--redis") { Description = "A Redis, Valkey or Garnet for cluster state. Default: a store of its own in the data folder.", HelpName = "HOST:PORT" };
+        var command = new Command("silo", "Serve: run training jobs, draw pictures, answer the HTTP API.") { httpPort, address, redis };
+        command.SetAction((parsed, cancellationToken) => Run(
+            CommandContext.Of(parsed), parsed.GetValue(httpPort), parsed.GetValue(address), parsed.GetValue(redis), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> Run(CommandContext context, int? httpPort, string? address, string? redis, CancellationToken cancellationToken)
+    {
+        await using var silo = SiloHost.Build(
+            context,
+            options =>
+            {
+                options.HttpPort = httpPort ?? options.HttpPort;
+                options.Address = address ?? options.Address;
+                options.Redis = redis ?? options.Redis;
+            },
+            LogLevel.Warning);
+        await silo.StartAsync(cancellationToken);
+        var card = SiloCard.Read(context.DataDirectory);
+        context.Terminal.WriteJsonLine(card);
+        context.Terminal.SayLine($"Serving {card?.Http} from {context.DataDirectory}. Ctrl-C stops it; running jobs write a checkpoint and go on at the next start.");
+        await silo.WaitForShutdownAsync(cancellationToken);
+        return ExitCodes.Success;
+    }
+}

@@ -1,0 +1,78 @@
+using System.CommandLine;
+using Dalle.Cli.Hosting;
+using Dalle.Contracts.Training;
+
+namespace Dalle.Cli.Commands;
+
+/// <summary><c>dalle train</c>: both stages on a dataset, to a published model.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var preset = new Option<string>("--preset") { Description = "The networks and how they learn: tiny, tiny-full, emoji, ...", HelpName = "NAME", Required = true };
+        var dataset = new Option<string>("--data") { Description = "Folder written by 'dalle data import', or the built-in 'scenes'.", HelpName = "DIR", Required = true };
+        var model = new Option<string>("--model") { Description = "Name to publish the model under.", HelpName = "NAME", Required = true };
+        var seed = new Option<ulong>("--seed") { Description = "Seed of every random number of the job. Default: 0.", HelpName = "N" };
+        var discreteVae = new Option<int?>("--dvae-updates") { Description = "Updates of the discrete VAE. Default: the preset's.", HelpName = "N" }.AtLeast(1);
+        var prior = new Option<int?>("--prior-updates") { Description = "Updates of the prior. Default: the preset's.", HelpName = "N" }.AtLeast(1);
+        var checkpoint = new Option<int>("--checkpoint-every") { Description = "Updates from one checkpoint to the next.", HelpName = "N", DefaultValueFactory = _ => 500 }.AtLeast(1);
+        var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
+        var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
+        {
+            preset, dataset, model, seed, discreteVae, prior, checkpoint, detach,
+        };
+        command.SetAction((parsed, cancellationToken) => Run(
+            CommandContext.Of(parsed),
+            new TrainingSpec
+            {
+                Preset = parsed.GetRequiredValue(preset),
+                Dataset = DatasetPath(parsed.GetRequiredValue(dataset)),
+                Model = parsed.GetRequiredValue(model),
+                Seed = parsed.GetValue(seed),
+                DiscreteVaeUpdates = parsed.GetValue(discreteVae),
+                PriorUpdates = parsed.GetValue(prior),
+                CheckpointEvery = parsed.GetValue(checkpoint),
+            },
+            parsed.GetValue(detach),
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> Run(CommandContext context, TrainingSpec spec, bool detach, CancellationToken cancellationToken)
+    {
+        await using var cluster = await ClusterConnection.Open(context, cancellationToken);
+        if (detach && cluster.IsEmbedded)
+        {
+            throw new CommandException($"--detach needs a running silo, and none serves {context.DataDirectory}. Start one with 'dalle silo', or leave --detach out.");
+        }
+
+        var job = await cluster.Client.Submit(spec, cancellationToken);
+        if (detach)
+        {
+            context.Terminal.WriteJson(new { job });
+            context.Terminal.SayLine($"Job {job} submitted. Follow it with: {context.CommandFor($"jobs watch {job}")}");
+            return ExitCodes.Success;
+        }
+
+        var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), cancellationToken);
+        if (status.Phase == TrainingPhase.Completed)
+        {
+            context.Terminal.SayLine($"Draw with it: {context.CommandFor($"generate \"...\" --model {spec.Model}")}");
+        }
+
+        return ExitCodes.Success;
+    }
+
+    /// <summary>The silo may run in another folder, so a folder is named in full.</summary>
+    internal static string DatasetPath(string dataset)
+    {
+        if (dataset == "scenes")
+        {
+            return dataset;
+        }
+
+        return Directory.Exists(dataset)
+            ? Path.GetFullPath(dataset)
+            : throw new CommandException($"No dataset at '{Path.GetFullPath(dataset)}'. Import one with 'dalle data import SOURCE --out DIR', or train on the built-in 'scenes'.");
+    }
+}

@@ -1,0 +1,53 @@
+using Dalle.Cli.Hosting;
+
+namespace Dalle.Cli.Tests.Commands;
+
+/// <summary>Command lines that end before any silo is needed, run inside the test.</summary>
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly StringWriter _output = new() { NewLine = "\n" };
+    private readonly StringWriter _error = new() { NewLine = "\n" };
+
+    [Theory]
+    [InlineData("train --preset tiny --data scenes", "Option '--model' is required.", "dalle train")]
+    [InlineData("train --preset tiny --data scenes --model m --checkpoint-every 0", "--checkpoint-every expects at least 1, got 0.", "dalle train")]
+    [InlineData("generate", "Required argument 'prompt' missing for command: 'generate'.", "dalle generate")]
+    [InlineData("generate cat -n 65", "-n expects 1 to 64, got 65.", "dalle generate")]
+    [InlineData("generate cat --top-p 1.5", "--top-p expects 0.001 to 1, got 1.5.", "dalle generate")]
+    [InlineData("generate cat --seed none", "Cannot parse argument 'none' for option '--seed' as expected type 'System.Nullable`1[System.UInt64]'.", "dalle generate")]
+    [InlineData("jobs", "Required command was not provided.", "dalle jobs")]
+    [InlineData("jobs shwo 1", "Unrecognized command or argument 'shwo'.", "dalle jobs")]
+    [InlineData("silo --http-port 70000", "--http-port expects 0 to 65535, got 70000.", "dalle silo")]
+    public async Task Usage_NotValid_IsRefusedWithTheReasonAndWhereToLook(string line, string reason, string command)
+    {
+        Assert.Equal(ExitCodes.Usage, await Run(line.Split(' ')));
+        Assert.Equal([$"dalle: {reason}", $"Try '{command} --help'."], _error.ToString().TrimEnd('\n').Split('\n'));
+        Assert.Empty(_output.ToString());
+    }
+
+    [Fact]
+    public async Task NoArguments_ShowHelp()
+    {
+        Assert.Equal(ExitCodes.Success, await Run());
+        foreach (var command in new[] { "quickstart", "silo", "train", "jobs", "generate", "models", "data", "eval" })
+        {
+            Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Train_OnAFolderThatIsNotThere_SaysHowToGetOne()
+    {
+        Assert.Equal(ExitCodes.Failure, await Run("train", "--preset", "tiny", "--data", "/no/such/folder", "--model", "m"));
+        Assert.Equal(
+            "dalle: No dataset at '/no/such/folder'. Import one with 'dalle data import SOURCE --out DIR', or train on the built-in 'scenes'.\n", _error.ToString());
+    }
+
+    public void Dispose()
+    {
+        _output.Dispose();
+        _error.Dispose();
+    }
+
+    private Task<int> Run(params string[] arguments) => Invocation.Run(arguments, _output, _error, TestContext.Current.CancellationToken);
+}

@@ -1,0 +1,11 @@
+namespace Dalle.Cli.Tests.Hosting;
+
+/// <summary>An empty folder that is deleted with the test.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    public string FullName { get; } = Directory.CreateTempSubdirectory("dalle-cli-").FullName;
+
+    public string File(string name) => Path.Combine(FullName, name);
+
+    public void Dispose() => Directory.Delete(FullName, recursive: true);
+}
