@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -8,19 +9,48 @@ namespace Dalle.Model.Prior;
 /// </summary>
 internal static class Activation
 {
-    private const double Slope = 1.702;
+    private const float Slope = 1.702f;
 
     public static Tensor Forward(Tensor x)
     {
+        if (TensorMemory.SuitsKernels(x))
+        {
+            var y = empty_like(x);
+            if (x.dtype == ScalarType.BFloat16)
+            {
+                ActivationKernel.Forward<BFloat16>(x, Slope, y);
+            }
+            else
+            {
+                ActivationKernel.Forward<Float32>(x, Slope, y);
+            }
+
+            return y;
+        }
+
         using var scope = NewDisposeScope();
         return x.mul(Slope).sigmoid_().mul_(x).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The input's gradient.</summary>
-    public static Tensor Backward(Tensor gradient, Tensor x)
+    /// <summary>Turns the output's gradient into the input's, in place.</summary>
+    public static void Backward(Tensor gradient, Tensor x)
     {
+        if (TensorMemory.SuitsKernels(x))
+        {
+            if (x.dtype == ScalarType.BFloat16)
+            {
+                ActivationKernel.Backward<BFloat16>(gradient, x, Slope);
+            }
+            else
+            {
+                ActivationKernel.Backward<Float32>(gradient, x, Slope);
+            }
+
+            return;
+        }
+
         using var scope = NewDisposeScope();
         var gate = x.mul(Slope).sigmoid_();
-        return gate.neg().add_(1).mul_(x).mul_(Slope).add_(1).mul_(gate).mul_(gradient).MoveToOuterDisposeScope();
+        gradient.mul_(gate.neg().add_(1).mul_(x).mul_(Slope).add_(1).mul_(gate));
     }
 }

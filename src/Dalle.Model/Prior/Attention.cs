@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -10,12 +11,16 @@ internal sealed class Attention : IDisposable
     private readonly TransformerConfig _config;
     private readonly float _scale;
     private readonly Tensor _blocked_SS;
+    private readonly AttentionKernel? _kernel;
 
     public Attention(TransformerConfig config, AttentionKind kind, Device device)
     {
         using var scope = NewDisposeScope();
         _config = config;
         _scale = (float)(1 / Math.Sqrt(config.HeadWidth));
+        _kernel = device.type == TorchSharp.DeviceType.CPU && config.HeadWidth % Element.Lanes == 0
+            ? new(new AttentionTiles(config, kind), config.Heads, config.HeadWidth, config.SequenceLength)
+            : null;
         _blocked_SS = AttentionMask.Create(config, kind).logical_not().to(device).DetachFromDisposeScope();
     }
 
@@ -25,6 +30,14 @@ internal sealed class Attention : IDisposable
     public Tensor Forward(Tensor qkv_R3C, Tape? tape)
     {
         using var scope = NewDisposeScope();
+        if (_kernel is not null)
+        {
+            var output_RC = empty(qkv_R3C.shape[0], _config.Width, dtype: qkv_R3C.dtype);
+            var total = qkv_R3C.dtype == ScalarType.BFloat16 ? _kernel.Forward<BFloat16>(qkv_R3C, output_RC) : _kernel.Forward<Float32>(qkv_R3C, output_RC);
+            tape?.Keep(total);
+            return output_RC.MoveToOuterDisposeScope();
+        }
+
         var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
         var scores_BNSS = q_BNSH.mul(_scale).matmul(k_BNSH.transpose(-2, -1)).masked_fill_(_blocked_SS, float.NegativeInfinity);
         var weights_BNSS = scores_BNSS.softmax(-1);
@@ -37,6 +50,22 @@ internal sealed class Attention : IDisposable
     public Tensor Backward(Tensor gradient_RC, Tensor qkv_R3C, Tape tape)
     {
         using var scope = NewDisposeScope();
+        if (_kernel is not null)
+        {
+            var total = tape.Take(scope);
+            var qkvGradient_R3C = empty_like(qkv_R3C);
+            if (qkv_R3C.dtype == ScalarType.BFloat16)
+            {
+                _kernel.Backward<BFloat16>(gradient_RC, qkv_R3C, total, qkvGradient_R3C);
+            }
+            else
+            {
+                _kernel.Backward<Float32>(gradient_RC, qkv_R3C, total, qkvGradient_R3C);
+            }
+
+            return qkvGradient_R3C.MoveToOuterDisposeScope();
+        }
+
         var weights_BNSS = tape.Take(scope);
         var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
         var gradient_BNSH = Heads(gradient_RC);

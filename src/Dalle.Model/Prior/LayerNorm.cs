@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
 using static TorchSharp.torch;
 
@@ -8,12 +9,27 @@ namespace Dalle.Model.Prior;
 /// <summary>Layer normalisation with gain and bias, computed in 32 bit from the identity path; its output has the format asked for.</summary>
 internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarType output)
 {
-    private const double Epsilon = 1e-5;
+    private const float Epsilon = 1e-5f;
     private readonly Tensor _gain_C = parameters[name + ".gain"];
     private readonly Tensor _bias_C = parameters[name + ".bias"];
 
     public Tensor Forward(Tensor x_RC)
     {
+        if (TensorMemory.SuitsKernels(x_RC))
+        {
+            var y_RC = empty_like(x_RC, output);
+            if (output == ScalarType.BFloat16)
+            {
+                LayerNormKernel.Forward<BFloat16>(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
+            }
+            else
+            {
+                LayerNormKernel.Forward<Float32>(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
+            }
+
+            return y_RC;
+        }
+
         using var scope = NewDisposeScope();
         var (normal_RC, _) = Normalize(x_RC);
         return normal_RC.mul_(_gain_C).add_(_bias_C).to(output).MoveToOuterDisposeScope();
@@ -25,6 +41,18 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
     public Tensor Backward(Tensor gradient_RC, Tensor x_RC)
     {
         using var scope = NewDisposeScope();
+        if (TensorMemory.SuitsKernels(x_RC))
+        {
+            var xGradient_RC = empty_like(x_RC);
+            var sums = output == ScalarType.BFloat16
+                ? LayerNormKernel.Backward<BFloat16>(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC)
+                : LayerNormKernel.Backward<Float32>(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC);
+            var sum_2C = sums.sum([1]);
+            parameters.GradientOf(name + ".gain").add_(sum_2C[0]);
+            parameters.GradientOf(name + ".bias").add_(sum_2C[1]);
+            return xGradient_RC.MoveToOuterDisposeScope();
+        }
+
         var (normal_RC, scale_R1) = Normalize(x_RC);
         var outer_RC = gradient_RC.to(ScalarType.Float32);
         parameters.GradientOf(name + ".gain").add_((outer_RC * normal_RC).sum([0]));

@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
 using static TorchSharp.torch;
 
@@ -23,9 +24,20 @@ internal sealed class Linear(ParameterStore parameters, string name)
     public Tensor Backward(Tensor gradient_RO, Tensor x_RI)
     {
         using var transposed_OR = gradient_RO.t();
-        using var bias_O = gradient_RO.sum([0], type: ScalarType.Float32);
+        using var bias_O = ColumnSum(gradient_RO);
         parameters.GradientOf(name + ".weight").addmm_(transposed_OR, x_RI);
         parameters.GradientOf(name + ".bias").add_(bias_O);
         return gradient_RO.mm(_weight_OI);
+    }
+
+    private static Tensor ColumnSum(Tensor x_RO)
+    {
+        if (!TensorMemory.SuitsKernels(x_RO))
+        {
+            return x_RO.sum([0], type: ScalarType.Float32);
+        }
+
+        using var ranges = x_RO.dtype == ScalarType.BFloat16 ? ColumnSumKernel.Run<BFloat16>(x_RO) : ColumnSumKernel.Run<Float32>(x_RO);
+        return ranges.sum([0]);
     }
 }

@@ -31,8 +31,8 @@ internal sealed class MlpResblock(ParameterStore parameters, string name, Scalar
         var normal_RC = tape.Take(scope);
         var hidden_R4C = tape.Take(scope);
         var active_R4C = tape.Take(scope);
-        var activeGradient_R4C = _down.Backward(gradient_RC, active_R4C);
-        var hiddenGradient_R4C = Activation.Backward(activeGradient_R4C, hidden_R4C);
+        var hiddenGradient_R4C = _down.Backward(gradient_RC, active_R4C);
+        Activation.Backward(hiddenGradient_R4C, hidden_R4C);
         var normalGradient_RC = _up.Backward(hiddenGradient_R4C, normal_RC);
         return _norm.Backward(normalGradient_RC, x_RC).MoveToOuterDisposeScope();
     }

@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
 using static TorchSharp.torch;
 
@@ -33,6 +34,14 @@ internal sealed class Unembedding(ParameterStore parameters, string name)
         Chunks(hidden_RC, target_R, (hidden_rC, target_r1, start) =>
         {
             var logits_rV = Logits(hidden_rC);
+            if (TensorMemory.SuitsKernels(logits_rV))
+            {
+                var sum = CrossEntropyKernel.Run(logits_rV, target_r1, (float)scale);
+                parameters.GradientOf(name).addmm_(logits_rV.t(), hidden_rC);
+                gradient_RC.narrow(0, start, hidden_rC.shape[0]).copy_(logits_rV.mm(_weight_VC));
+                return sum;
+            }
+
             var total_r1 = logits_rV.logsumexp(-1, keepdim: true);
             var loss = (total_r1 - logits_rV.gather(-1, target_r1)).sum().item<float>();
             var logitGradient_rV = logits_rV.sub_(total_r1).exp_();
@@ -42,7 +51,7 @@ internal sealed class Unembedding(ParameterStore parameters, string name)
             return loss;
         });
 
-    private static double Chunks(Tensor hidden_RC, Tensor target_R, Func<Tensor, Tensor, long, float> loss)
+    private static double Chunks(Tensor hidden_RC, Tensor target_R, Func<Tensor, Tensor, long, double> loss)
     {
         double sum = 0;
         var rows = target_R.shape[0];

@@ -1,3 +1,4 @@
+using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -44,6 +45,11 @@ public sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         var gradient = _parameters.Gradient;
+        if (TensorMemory.SuitsKernelsElementwise(gradient))
+        {
+            return OnePass(step, learningRate);
+        }
+
         var norm = gradient.norm().item<float>();
         if (!float.IsFinite(norm))
         {
@@ -66,6 +72,27 @@ public sealed class AdamW : IDisposable
 
         _parameters.Master.addcdiv_(Mean, deviation, (-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))).ToScalar());
         _parameters.RefreshCompute();
+        return norm;
+    }
+
+    private double OnePass(int step, double learningRate)
+    {
+        var norm = Math.Sqrt(AdamWKernel.SumOfSquares(_parameters.Gradient));
+        if (double.IsFinite(norm))
+        {
+            var factors = new AdamWFactors(
+                GradientFactor: (float)Math.Min(1, _config.GradientClip / norm),
+                Beta1: (float)_config.Beta1,
+                Beta2: (float)_config.Beta2,
+                VarianceClip: (float)_config.VarianceClip,
+                VarianceCorrection: (float)(1 / (1 - Math.Pow(_config.Beta2, step + 1))),
+                Epsilon: (float)_config.Epsilon,
+                StepSize: (float)(learningRate / (1 - Math.Pow(_config.Beta1, step + 1))),
+                Shrink: (float)(1 - (learningRate * _config.WeightDecay)));
+            AdamWKernel.Run(_parameters.Master, _parameters.Gradient, Mean, Variance, _parameters.DecayedCount, factors);
+            _parameters.RefreshCompute();
+        }
+
         return norm;
     }
 

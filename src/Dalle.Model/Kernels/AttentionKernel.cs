@@ -1,0 +1,119 @@
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Kernels;
+
+// Shape suffixes: B batch, N heads, L slots (AttentionTiles), C model width, R = B * S rows.
+
+/// <summary>
+/// Masked self-attention on the CPU, one head of one sequence at a time: its queries, keys and values fit a core's cache, and no array of weights is
+/// ever written out. 32 bit inside, whatever the format outside.
+/// </summary>
+internal sealed unsafe class AttentionKernel(AttentionTiles tiles, int heads, int headWidth, int sequence)
+{
+    private const int Side = AttentionTiles.Side;
+
+    private readonly int _width = heads * headWidth;
+    private readonly float _scale = 1 / MathF.Sqrt(headWidth);
+
+    /// <param name="qkv_R3C">Queries, keys and values.</param>
+    /// <param name="attended_RC">Receives the attended values.</param>
+    /// <returns>For each query the logarithm of its exponentials' sum: float32 <c>[B, N, L]</c>.</returns>
+    public Tensor Forward<T>(Tensor qkv_R3C, Tensor attended_RC)
+        where T : unmanaged, IElement<T>
+    {
+        var batch = (int)(qkv_R3C.shape[0] / sequence);
+        var total_BNL = empty(batch, heads, tiles.Order.Length);
+        var qkv = TensorMemory.Pointer<T>(qkv_R3C);
+        var attended = TensorMemory.Pointer<T>(attended_RC);
+        var total = TensorMemory.Pointer<float>(total_BNL);
+        CpuTeam.Run(batch * heads, head => Forward(qkv + First(head, 3 * _width), attended + First(head, _width), total + (head * tiles.Order.Length)));
+        return total_BNL;
+    }
+
+    /// <param name="gradient_RC">Gradient of the attended values.</param>
+    /// <param name="qkv_R3C">As in the forward pass.</param>
+    /// <param name="total_BNL">What the forward pass returned.</param>
+    /// <param name="qkvGradient_R3C">Receives the gradient of queries, keys and values.</param>
+    public void Backward<T>(Tensor gradient_RC, Tensor qkv_R3C, Tensor total_BNL, Tensor qkvGradient_R3C)
+        where T : unmanaged, IElement<T>
+    {
+        var batch = (int)(qkv_R3C.shape[0] / sequence);
+        var gradient = TensorMemory.Pointer<T>(gradient_RC);
+        var qkv = TensorMemory.Pointer<T>(qkv_R3C);
+        var total = TensorMemory.Pointer<float>(total_BNL);
+        var qkvGradient = TensorMemory.Pointer<T>(qkvGradient_R3C);
+        CpuTeam.Run(batch * heads, head =>
+            Backward(gradient + First(head, _width), qkv + First(head, 3 * _width), total + (head * tiles.Order.Length), qkvGradient + First(head, 3 * _width)));
+    }
+
+    // Where the rows of a head of a sequence start.
+    private long First(int head, int stride) => ((long)(head / heads) * sequence * stride) + (head % heads * headWidth);
+
+    private void Forward<T>(T* qkv, T* attended, float* total)
+        where T : unmanaged, IElement<T>
+    {
+        using var buffer = new HeadBuffer(tiles.Order, headWidth, arrays: 5, Side * tiles.Widest);
+        var q = buffer.Gather(qkv, 3 * _width, _scale);
+        var keyTiles = buffer.Transpose(buffer.Gather(qkv + _width, 3 * _width, 1));
+        var v = buffer.Gather(qkv + (2 * _width), 3 * _width, 1);
+        var output = buffer.Zeros();
+        var weights = buffer.Take(Side * tiles.Widest);
+        for (var tile = 0; tile < tiles.Count; tile++)
+        {
+            var row = tiles.Rows[tile];
+            var stride = row.Length * Side;
+            var at = tile * Side * headWidth;
+            TileMath.Score(q + at, headWidth, keyTiles, row, weights);
+            TileMath.Mask(row, weights);
+            for (var i = 0; i < Side; i++)
+            {
+                total[(tile * Side) + i] = TileMath.Softmax(weights + (i * stride), stride);
+            }
+
+            for (var n = 0; n < row.Length; n++)
+            {
+                TileMath.Multiply(weights + (n * Side), stride, 1, v + (row[n].Key * Side * headWidth), headWidth, Side, output + at, headWidth, headWidth, accumulate: true);
+            }
+        }
+
+        buffer.Scatter(output, 1, attended, _width);
+    }
+
+    private void Backward<T>(T* gradient, T* qkv, float* total, T* qkvGradient)
+        where T : unmanaged, IElement<T>
+    {
+        using var buffer = new HeadBuffer(tiles.Order, headWidth, arrays: 9, 2 * Side * tiles.Widest);
+        var q = buffer.Gather(qkv, 3 * _width, _scale);
+        var k = buffer.Gather(qkv + _width, 3 * _width, 1);
+        var keyTiles = buffer.Transpose(k);
+        var valueTiles = buffer.Transpose(buffer.Gather(qkv + (2 * _width), 3 * _width, 1));
+        var outer = buffer.Gather(gradient, _width, 1);
+        float* qGradient = buffer.Zeros(), kGradient = buffer.Zeros(), vGradient = buffer.Zeros();
+        float* weights = buffer.Take(Side * tiles.Widest), scores = buffer.Take(Side * tiles.Widest);
+        for (var tile = 0; tile < tiles.Count; tile++)
+        {
+            var row = tiles.Rows[tile];
+            var stride = row.Length * Side;
+            var at = tile * Side * headWidth;
+            TileMath.Score(q + at, headWidth, keyTiles, row, weights);
+            TileMath.Mask(row, weights);
+            TileMath.Score(outer + at, headWidth, valueTiles, row, scores);
+            for (var i = 0; i < Side; i++)
+            {
+                TileMath.SoftmaxGradient(weights + (i * stride), scores + (i * stride), stride, total[(tile * Side) + i]);
+            }
+
+            for (var n = 0; n < row.Length; n++)
+            {
+                var key = row[n].Key * Side * headWidth;
+                TileMath.Multiply(scores + (n * Side), stride, 1, k + key, headWidth, Side, qGradient + at, headWidth, headWidth, accumulate: true);
+                TileMath.Multiply(scores + (n * Side), 1, stride, q + at, headWidth, Side, kGradient + key, headWidth, headWidth, accumulate: true);
+                TileMath.Multiply(weights + (n * Side), 1, stride, outer + at, headWidth, Side, vGradient + key, headWidth, headWidth, accumulate: true);
+            }
+        }
+
+        buffer.Scatter(qGradient, _scale, qkvGradient, 3 * _width);
+        buffer.Scatter(kGradient, 1, qkvGradient + _width, 3 * _width);
+        buffer.Scatter(vGradient, 1, qkvGradient + (2 * _width), 3 * _width);
+    }
+}
