@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dalle.Model.Parameters;
 using Dalle.Model.Randomness;
 using Dalle.Model.Training;
@@ -159,7 +160,7 @@ public sealed class DiscreteVaeTrainer : IDisposable
     private Tensor Noise(int step, Tensor logits_NK)
     {
         var noise = empty(logits_NK.shape);
-        GumbelNoise.Fill(noise.data<float>().ToSpan(), CounterRandom.Key(_seed, step, worker: 0, Purpose.GumbelNoise));
+        GumbelNoise.Fill(MemoryMarshal.Cast<byte, float>(noise.bytes), CounterRandom.Key(_seed, step, worker: 0, Purpose.GumbelNoise));
         return noise.to(logits_NK.device);
     }
 }
