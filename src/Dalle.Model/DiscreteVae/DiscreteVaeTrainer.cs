@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Dalle.Model.Parameters;
 using Dalle.Model.Randomness;
+using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
 using static TorchSharp.torch;
 
@@ -11,7 +12,7 @@ namespace Dalle.Model.DiscreteVae;
 /// sub-pixel: -ln p(x | z) + beta * KL(q, uniform), both divided by the number of sub-pixels, so that beta means the same at every size.
 /// </summary>
 /// <remarks>Used only on its device's thread.</remarks>
-public sealed class DiscreteVaeTrainer : IDisposable
+public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
 {
     private readonly DiscreteVaeTraining _training;
     private readonly ulong _seed;
@@ -20,7 +21,7 @@ public sealed class DiscreteVaeTrainer : IDisposable
     private readonly AdamW _optimizer;
     private readonly DiscreteVae _network;
     private readonly DiscreteVae _averagedNetwork;
-    private readonly Dictionary<string, Tensor> _state;
+    private int _nextStep;
 
     /// <summary>Allocates the networks and draws their initial weights from the seed.</summary>
     public DiscreteVaeTrainer(DiscreteVaeConfig config, DiscreteVaeTraining training, ulong seed, Device device)
@@ -33,52 +34,35 @@ public sealed class DiscreteVaeTrainer : IDisposable
         _network = new DiscreteVae(config, _parameters);
         _averagedNetwork = new DiscreteVae(config, _average);
         _parameters.Initialize(seed);
-        _average.Initialize(seed);
-        _state = new(StringComparer.Ordinal);
-        foreach (var (part, flat) in new[] { ("parameters", _parameters.Master), ("average", _average.Master), ("mean", _optimizer.Mean), ("variance", _optimizer.Variance) })
-        {
-            foreach (var spec in specs)
-            {
-                _state.Add($"{part}/{spec.Name}", _parameters.View(flat, spec.Name).DetachFromDisposeScope());
-            }
-        }
-    }
-
-    /// <summary>
-    /// All that the next update depends on besides seed, step and batch: <c>parameters/</c>, <c>average/</c> (what is published), <c>mean/</c> and <c>variance/</c>
-    /// (AdamW) of every checkpoint key, float32. The tensors are the live ones: copy them before the next step, do not dispose them.
-    /// </summary>
-    public IReadOnlyDictionary<string, Tensor> State => _state;
-
-    /// <summary>The network with the averaged weights as of now, for encoding, previews and publishing. Valid until the next step.</summary>
-    public DiscreteVae Averaged()
-    {
-        _average.RefreshCompute();
-        return _averagedNetwork;
-    }
-
-    /// <summary>Replaces the state by a saved one.</summary>
-    /// <exception cref="ArgumentException">A tensor is missing, is not of this network, or has another shape.</exception>
-    public void Load(IReadOnlyDictionary<string, Tensor> state)
-    {
-        if (state.Keys.FirstOrDefault(name => !_state.ContainsKey(name)) is { } unknown)
-        {
-            throw new ArgumentException($"The state has a tensor '{unknown}', which this network does not.", nameof(state));
-        }
-
-        using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        foreach (var (name, target) in _state)
+        _average.Master.copy_(_parameters.Master);
+    }
+
+    /// <summary>The averaged weights as of now: what is published. Not to be changed or disposed.</summary>
+    public ParameterStore AveragedParameters
+    {
+        get
         {
-            if (!state.TryGetValue(name, out var source) || !source.shape.SequenceEqual(target.shape))
-            {
-                throw new ArgumentException($"Expected a tensor '{name}' [{string.Join(", ", target.shape)}], got {(source is null ? "none" : $"[{string.Join(", ", source.shape)}]")}.", nameof(state));
-            }
-
-            target.copy_(source);
+            _average.RefreshCompute();
+            return _average;
         }
+    }
 
-        _parameters.RefreshCompute();
+    /// <summary>The network with the averaged weights as of now, for previews and encoding. Stale after the next step.</summary>
+    public DiscreteVae AveragedNetwork
+    {
+        get
+        {
+            _average.RefreshCompute();
+            return _averagedNetwork;
+        }
+    }
+
+    /// <inheritdoc/>
+    int ICheckpointed.Step
+    {
+        get => _nextStep;
+        set => _nextStep = value;
     }
 
     /// <summary>Performs one update.</summary>
@@ -107,11 +91,13 @@ public sealed class DiscreteVaeTrainer : IDisposable
 
         _parameters.CollectGradients();
         var norm = _optimizer.Step(step, learningRate);
-        using (no_grad())
+        if (double.IsFinite(norm))
         {
+            using var untracked = no_grad();
             _average.Master.mul_(_training.AverageDecay).add_(_parameters.Master, 1 - _training.AverageDecay);
         }
 
+        _nextStep = step + 1;
         return measured is null ? null : measured with { GradientNorm = norm };
 
         DiscreteVaeReport Measure()
@@ -129,7 +115,7 @@ public sealed class DiscreteVaeTrainer : IDisposable
     /// <summary>Measures the averaged weights on held-out pictures, float32 <c>[N, 3, H, W]</c> in [0, 1], a batch at a time.</summary>
     public DiscreteVaeEvaluation Evaluate(Tensor pixels_NCHW)
     {
-        var network = Averaged();
+        var network = AveragedNetwork;
         var usage = new CodeUsage(network.Config.CodebookSize);
         double squaredError = 0;
         for (long start = 0, count = pixels_NCHW.shape[0]; start < count; start += _training.BatchSize)
@@ -144,14 +130,21 @@ public sealed class DiscreteVaeTrainer : IDisposable
         return new(10 * Math.Log10(pixels_NCHW.numel() / squaredError), usage.Perplexity, usage.CodesInUse);
     }
 
+    /// <summary>All that the next update depends on besides seed, step and batch. Views belong to the caller's dispose scope.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() =>
+    [
+        .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
+        .. ParameterFile.Views(_parameters, _average.Master, "average."),
+        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
+        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+    ];
+
+    /// <inheritdoc/>
+    void ICheckpointed.OnRestored() => _parameters.RefreshCompute();
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in _state.Values)
-        {
-            tensor.Dispose();
-        }
-
         _optimizer.Dispose();
         _average.Dispose();
         _parameters.Dispose();
@@ -159,8 +152,9 @@ public sealed class DiscreteVaeTrainer : IDisposable
 
     private Tensor Noise(int step, Tensor logits_NK)
     {
-        var noise = empty(logits_NK.shape);
-        GumbelNoise.Fill(MemoryMarshal.Cast<byte, float>(noise.bytes), CounterRandom.Key(_seed, step, worker: 0, Purpose.GumbelNoise));
-        return noise.to(logits_NK.device);
+        var count = checked((int)logits_NK.numel());
+        var noise = empty(GumbelNoise.PaddedLength(count));
+        GumbelNoise.Fill(MemoryMarshal.Cast<byte, float>(noise.bytes), _seed, Purpose.GumbelNoise, stream: 0, position: step);
+        return noise.narrow(0, 0, count).view(logits_NK.shape).to(logits_NK.device);
     }
 }

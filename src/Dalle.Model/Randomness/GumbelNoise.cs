@@ -1,47 +1,42 @@
-using System.Numerics;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Dalle.Model.Randomness;
 
-/// <summary>Standard Gumbel noise, -ln(-ln u): element i is a pure function of (key, i), cheap enough for one number per code and token of every update.</summary>
-public static class GumbelNoise
+/// <summary>Standard Gumbel noise, -ln(-ln u): every number is a pure function of (seed, purpose, stream, position, its index), whatever was drawn before.</summary>
+internal static class GumbelNoise
 {
-    /// <summary>Fills an array with the noise of a key (see <see cref="CounterRandom.Key"/>).</summary>
-    public static void Fill(Span<float> noise, ulong key)
-    {
-        var (low, high) = (new Vector<uint>((uint)key), new Vector<uint>((uint)(key >> 32)));
-        var vectors = MemoryMarshal.Cast<float, Vector<float>>(noise);
-        var counter = Vector<uint>.Indices;
-        for (var i = 0; i < vectors.Length; i++, counter += new Vector<uint>((uint)Vector<uint>.Count))
-        {
-            vectors[i] = Gumbel(Mix(Mix(counter ^ low) + high));
-        }
+    /// <summary>Numbers that come from one call of <see cref="Philox.EightBlocks"/>.</summary>
+    private const int GroupSize = 32;
 
-        if (noise.Length % Vector<float>.Count is > 0 and var rest)
+    /// <summary>Rounds a count up to what <see cref="Fill"/> writes.</summary>
+    public static int PaddedLength(int count) => (count + GroupSize - 1) / GroupSize * GroupSize;
+
+    /// <summary>Fills a span whose length is a <see cref="PaddedLength"/>.</summary>
+    /// <param name="noise">The numbers.</param>
+    /// <param name="seed">Seed of the job or request.</param>
+    /// <param name="purpose">What the noise is for.</param>
+    /// <param name="stream">The worker of a job, or the candidate of a request.</param>
+    /// <param name="position">The step, or the image position.</param>
+    public static void Fill(Span<float> noise, ulong seed, Purpose purpose, int stream, int position)
+    {
+        for (var start = 0; start < noise.Length; start += GroupSize)
         {
-            Span<float> last = stackalloc float[Vector<float>.Count];
-            Gumbel(Mix(Mix(counter ^ low) + high)).CopyTo(last);
-            last[..rest].CopyTo(noise[^rest..]);
+            // Number 32 g + 8 w + i has word w of counter 8 g + i.
+            var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)stream, (uint)purpose);
+            Gumbel(xy).CopyTo(noise[start..]);
+            Gumbel(zw).CopyTo(noise[(start + Vector512<float>.Count)..]);
         }
     }
 
-    // A bijection of 32 bits that spreads every input bit over all output bits (C. Wellons, "Prospecting for hash functions", lowbias32).
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<uint> Mix(Vector<uint> x)
+    /// <summary>-ln E of an exponential variable E = -ln(1 - u), which is exact to the last places where u is small, that is where noise is large.</summary>
+    private static Vector512<float> Gumbel(Vector512<uint> words)
     {
-        x ^= x >>> 16;
-        x *= new Vector<uint>(0x7feb352d);
-        x ^= x >>> 15;
-        x *= new Vector<uint>(0x846ca68b);
-        return x ^ (x >>> 16);
-    }
-
-    // The upper 23 bits, centred in their cells, so that u is neither 0 nor 1.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> Gumbel(Vector<uint> random)
-    {
-        var u = (Vector.ConvertToSingle(Vector.AsVectorInt32(random >>> 9)) + new Vector<float>(0.5f)) * new Vector<float>(1f / (1 << 23));
-        return -Vector.Log(-Vector.Log(u));
+        // The signed conversion is one instruction; u lies in [2^-32, 1 - 2^-24].
+        var u = (Vector512.ConvertToSingle((words >>> 1).AsInt32()) + Vector512.Create(0.5f)) * MathF.ScaleB(1, -31);
+        u = Vector512.Min(u, Vector512.Create(1 - MathF.ScaleB(1, -24)));
+        var series = u * (Vector512<float>.One + (u * (Vector512.Create(1 / 2f) + (u * (Vector512.Create(1 / 3f) + (u * 0.25f))))));
+        var exponential = Vector512.ConditionalSelect(
+            Vector512.LessThan(u, Vector512.Create(1 / 64f)), series, -Vector512.Log(Vector512<float>.One - u));
+        return -Vector512.Log(exponential);
     }
 }

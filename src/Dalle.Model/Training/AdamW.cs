@@ -1,5 +1,6 @@
 using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Training;
@@ -60,8 +61,8 @@ public sealed class AdamW : IDisposable
             gradient.mul_(_config.GradientClip / norm);
         }
 
-        Mean.mul_(_config.Beta1).add_(gradient, 1 - _config.Beta1);
-        Variance.mul_(_config.Beta2).addcmul_(gradient, gradient, 1 - _config.Beta2);
+        Mean.mul_(_config.Beta1).add_(gradient, (1 - _config.Beta1).ToScalar());
+        Variance.mul_(_config.Beta2).addcmul_(gradient, gradient, (1 - _config.Beta2).ToScalar());
         var clipped = double.IsFinite(_config.VarianceClip) ? Variance.clamp_max(_config.VarianceClip) : Variance;
         var deviation = (clipped / (1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(_config.Epsilon);
         if (_config.WeightDecay > 0)
@@ -69,7 +70,7 @@ public sealed class AdamW : IDisposable
             _parameters.Master.narrow(0, 0, _parameters.DecayedCount).mul_(1 - (learningRate * _config.WeightDecay));
         }
 
-        _parameters.Master.addcdiv_(Mean, deviation, -learningRate / (1 - Math.Pow(_config.Beta1, step + 1)));
+        _parameters.Master.addcdiv_(Mean, deviation, (-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))).ToScalar());
         _parameters.RefreshCompute();
         return norm;
     }
