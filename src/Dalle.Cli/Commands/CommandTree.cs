@@ -13,7 +13,6 @@ internal static class CommandTree
         JobsCommands.Create(),
         GenerateCommand.Create(),
         ModelsCommands.Create(),
-        //DataCommands.Create(),
         EvalCommand.Create(),
         SiloCommand.Create(),
         GlobalOptions.DataDirectory,

@@ -156,8 +156,10 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>Reads all tensors into those of the same names. Nothing is read unless names, shapes and element types all agree.</summary>
+    /// <param name="targets">Contiguous tensors.</param>
+    /// <param name="convert">Whether another element type is converted instead of refused.</param>
     /// <exception cref="SafetensorsException">Tensors are missing, too many, or of another shape or element type; all of them are named.</exception>
-    public void ReadAllInto(IEnumerable<(string Name, Tensor Tensor)> targets)
+    public void ReadAllInto(IEnumerable<(string Name, Tensor Tensor)> targets, bool convert = false)
     {
         var wanted = targets.ToDictionary(t => t.Name, t => t.Tensor, StringComparer.Ordinal);
         List<string> problems =
@@ -166,12 +168,12 @@ public sealed class SafetensorsFile : IDisposable
             .. Entries.Where(e => !wanted.ContainsKey(e.Name)).Select(e => $"'{e.Name}' is not expected"),
             .. Entries.Where(e => wanted.TryGetValue(e.Name, out var t) && !e.Shape.SequenceEqual(t.shape))
                 .Select(e => $"'{e.Name}' is [{string.Join(", ", e.Shape)}] instead of [{string.Join(", ", wanted[e.Name].shape)}]"),
-            .. Entries.Where(e => wanted.TryGetValue(e.Name, out var t) && t.dtype != e.Type).Select(e => $"'{e.Name}' is {e.Type} instead of {wanted[e.Name].dtype}"),
+            .. Entries.Where(e => !convert && wanted.TryGetValue(e.Name, out var t) && t.dtype != e.Type).Select(e => $"'{e.Name}' is {e.Type} instead of {wanted[e.Name].dtype}"),
         ];
         if (problems.Count > 0)
         {
             var shown = string.Join("; ", problems.Take(8));
-            throw new SafetensorsException(Path, $"expected the tensors of another network or configuration: {shown}{(problems.Count > 8 ? $"; and {problems.Count - 8} more" : "")}.");
+            throw new SafetensorsException(Path, $"the file holds another network or configuration than expected: {shown}{(problems.Count > 8 ? $"; and {problems.Count - 8} more" : "")}.");
         }
 
         foreach (var entry in Entries)
