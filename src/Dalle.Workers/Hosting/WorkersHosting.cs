@@ -1,3 +1,4 @@
+using Dalle.Model.Native;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
 using Dalle.Workers.Generation;
@@ -32,6 +33,8 @@ public static class WorkersHosting
     /// <summary>Adds the device and the artifact store; for a host without a cluster.</summary>
     public static IServiceCollection AddDalleWorkers(this IServiceCollection services, Action<WorkerOptions>? configure = null)
     {
+        // Anything that touches libtorch before this may fail to load it.
+        TorchRuntime.Initialize();
         services.AddOptions<WorkerOptions>().Configure(configure ?? (_ => { })).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>());
         services.TryAddSingleton(TimeProvider.System);
