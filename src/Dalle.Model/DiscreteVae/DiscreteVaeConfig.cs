@@ -20,4 +20,33 @@ public sealed record DiscreteVaeConfig
 
     /// <summary>Height and width of the token grid.</summary>
     public int GridSize => ImageSize >> (GroupWidths.Count - 1);
+
+    /// <summary>Image tokens of one picture.</summary>
+    public int TokenCount => GridSize * GridSize;
+
+    /// <summary>Numbers that describe one picture: its pixels times three colours. The loss is a mean over them.</summary>
+    public int SubPixelCount => ImageSize * ImageSize * 3;
+
+    /// <summary>Factor on every residual branch: 1 / (resblocks of one network)^2, so that depth does not change the scale of the start.</summary>
+    public double ResidualGain => 1.0 / Math.Pow(GroupWidths.Count * BlocksPerGroup, 2);
+
+    /// <summary>Checks that the numbers fit each other.</summary>
+    /// <exception cref="ArgumentException">They do not; the message names the number.</exception>
+    public void Validate()
+    {
+        Require(GroupWidths.Count > 0 && GroupWidths.All(width => width > 0 && width % 4 == 0), $"GroupWidths are positive multiples of 4; got [{string.Join(", ", GroupWidths)}].");
+        Require(BlocksPerGroup > 0, $"BlocksPerGroup is at least 1; got {BlocksPerGroup}.");
+        Require(CodebookSize > 1, $"CodebookSize is at least 2; got {CodebookSize}.");
+        Require(CodeWidth > 0, $"CodeWidth is at least 1; got {CodeWidth}.");
+        Require(ImageSize > 0 && GridSize << (GroupWidths.Count - 1) == ImageSize,
+            $"ImageSize is a positive multiple of {1 << (GroupWidths.Count - 1)}, as {GroupWidths.Count} groups halve it {GroupWidths.Count - 1} times; got {ImageSize}.");
+    }
+
+    private static void Require(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException(message);
+        }
+    }
 }

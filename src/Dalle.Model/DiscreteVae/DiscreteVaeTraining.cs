@@ -31,4 +31,13 @@ public sealed record DiscreteVaeTraining
 
     /// <summary>An aid for short runs: weight of a bonus on the entropy of the batch's mean code distribution. 0 for none.</summary>
     public double UsageEntropyWeight { get; init; }
+
+    /// <summary>The same course in another number of updates: every schedule is stretched with it.</summary>
+    public DiscreteVaeTraining WithUpdates(int updates)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(updates, 1);
+        return this with { Updates = updates, LearningRate = Stretch(LearningRate), KlWeight = Stretch(KlWeight), Tau = Stretch(Tau) };
+
+        CosineSchedule Stretch(CosineSchedule schedule) => schedule with { Over = (int)((long)schedule.Over * updates / Updates) };
+    }
 }

@@ -100,6 +100,9 @@ public sealed class ParameterStore : IDisposable
         ? tensor
         : throw new KeyNotFoundException($"There is no gradient of a parameter '{name}' here.");
 
+    /// <summary>Whether the network declares a parameter.</summary>
+    public bool Contains(string name) => _layout.ContainsKey(name);
+
     /// <summary>Draws the initial values: each array from its own stream of (seed, name), whatever else the network declares.</summary>
     public void Initialize(ulong seed)
     {

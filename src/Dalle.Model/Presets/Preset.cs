@@ -24,4 +24,25 @@ public sealed partial record Preset
 
     /// <summary>Entries of the BPE vocabulary the tokenizer is trained to, at most.</summary>
     public int TokenizerVocabulary => Transformer.TextVocabulary;
+
+    /// <summary>Every preset, the quickstart's first, the largest last.</summary>
+    public static IReadOnlyList<Preset> All => [Tiny, TinyFull, Test, Emoji, Small, Dalle2800M, Dalle5600M, Dalle12B];
+
+    /// <summary>The preset of a name, in any case.</summary>
+    /// <exception cref="ArgumentException">There is none; the message lists those there are.</exception>
+    public static Preset Find(string name) => All.FirstOrDefault(preset => string.Equals(preset.Name, name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"There is no preset '{name}'. There are: {string.Join(", ", All.Select(preset => preset.Name))}.", nameof(name));
+
+    /// <summary>Checks that the two networks fit each other and that each holds together.</summary>
+    /// <exception cref="ArgumentException">They do not; the message names the numbers.</exception>
+    public void Validate()
+    {
+        DiscreteVae.Validate();
+        if (Transformer.GridSize != DiscreteVae.GridSize || Transformer.ImageVocabulary != DiscreteVae.CodebookSize)
+        {
+            throw new ArgumentException(
+                $"Preset '{Name}': the prior expects {Transformer.GridSize}x{Transformer.GridSize} tokens of {Transformer.ImageVocabulary} codes, "
+                + $"the discrete VAE gives {DiscreteVae.GridSize}x{DiscreteVae.GridSize} of {DiscreteVae.CodebookSize}.");
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using Dalle.Model.Randomness;
 using System.Numerics.Tensors;
 
 namespace Dalle.Model.Sampling;
@@ -20,7 +21,7 @@ public sealed class TokenSampler
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabulary, 1);
         _vocabulary = vocabulary;
         _scores = new float[vocabulary];
-        _noise = new float[TokenNoise.PaddedLength(vocabulary)];
+        _noise = new float[GumbelNoise.PaddedLength(vocabulary)];
         _order = new ulong[vocabulary];
     }
 
@@ -47,7 +48,7 @@ public sealed class TokenSampler
 
         TensorPrimitives.Subtract(logits, largest, _scores);
         TensorPrimitives.Multiply(_scores, (float)(1 / settings.Temperature), _scores);
-        TokenNoise.Fill(_noise, seed, candidate, position);
+        GumbelNoise.Fill(_noise, seed, Purpose.TokenSampling, candidate, position);
         if (settings.TopK < _vocabulary || settings.TopP < 1)
         {
             return SampleOfLikeliest(settings);

@@ -112,13 +112,13 @@ public sealed class PriorTrainerTests
         var (text, image) = TransformerTests.Batch(Config, 2);
         using var trainer = new PriorTrainer(Config, Training with { Recompute = true }, seed: 3, CPU);
         trainer.Step(0, text, image);
-        var before = Tensor.TotalCount;
+        var before = DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
         for (var step = 1; step <= 200; step++)
         {
             trainer.Step(step, text, image);
         }
 
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount);
     }
 
     // Written by an earlier version of this test: a change of the mathematics shows, one of rounding does not.

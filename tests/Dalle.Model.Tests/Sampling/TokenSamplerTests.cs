@@ -1,3 +1,4 @@
+using Dalle.Model.Randomness;
 using Dalle.Model.Sampling;
 
 namespace Dalle.Model.Tests.Sampling;
@@ -142,7 +143,7 @@ public sealed class TokenSamplerTests
         double sum = 0, squares = 0;
         for (var position = 0; position < 16; position++)
         {
-            TokenNoise.Fill(noise, 11, 0, position);
+            GumbelNoise.Fill(noise, 11, Purpose.TokenSampling, 0, position);
             sum += noise.Sum(x => (double)x);
             squares += noise.Sum(x => (double)x * x);
         }

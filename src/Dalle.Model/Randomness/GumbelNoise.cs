@@ -1,24 +1,28 @@
 using System.Runtime.Intrinsics;
-using Dalle.Model.Randomness;
 
-namespace Dalle.Model.Sampling;
+namespace Dalle.Model.Randomness;
 
-/// <summary>Standard Gumbel noise for each token of a vocabulary, a pure function of (seed, candidate, position, token).</summary>
-internal static class TokenNoise
+/// <summary>Standard Gumbel noise, -ln(-ln u): every number is a pure function of (seed, purpose, stream, position, its index), whatever was drawn before.</summary>
+internal static class GumbelNoise
 {
-    /// <summary>Tokens whose noise comes from one call of <see cref="Philox.EightBlocks"/>.</summary>
+    /// <summary>Numbers that come from one call of <see cref="Philox.EightBlocks"/>.</summary>
     private const int GroupSize = 32;
 
-    /// <summary>Rounds a vocabulary up to what <see cref="Fill"/> writes.</summary>
-    public static int PaddedLength(int vocabulary) => (vocabulary + GroupSize - 1) / GroupSize * GroupSize;
+    /// <summary>Rounds a count up to what <see cref="Fill"/> writes.</summary>
+    public static int PaddedLength(int count) => (count + GroupSize - 1) / GroupSize * GroupSize;
 
     /// <summary>Fills a span whose length is a <see cref="PaddedLength"/>.</summary>
-    public static void Fill(Span<float> noise, ulong seed, int candidate, int position)
+    /// <param name="noise">The numbers.</param>
+    /// <param name="seed">Seed of the job or request.</param>
+    /// <param name="purpose">What the noise is for.</param>
+    /// <param name="stream">The worker of a job, or the candidate of a request.</param>
+    /// <param name="position">The step, or the image position.</param>
+    public static void Fill(Span<float> noise, ulong seed, Purpose purpose, int stream, int position)
     {
         for (var start = 0; start < noise.Length; start += GroupSize)
         {
-            // Token 32 g + 8 w + i of the vocabulary has word w of counter 8 g + i.
-            var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)candidate, (uint)Purpose.TokenSampling);
+            // Number 32 g + 8 w + i has word w of counter 8 g + i.
+            var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)stream, (uint)purpose);
             Gumbel(xy).CopyTo(noise[start..]);
             Gumbel(zw).CopyTo(noise[(start + Vector512<float>.Count)..]);
         }

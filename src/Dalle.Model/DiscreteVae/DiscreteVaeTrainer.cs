@@ -1,0 +1,160 @@
+using System.Runtime.InteropServices;
+using Dalle.Model.Parameters;
+using Dalle.Model.Randomness;
+using Dalle.Model.Safetensors;
+using Dalle.Model.Training;
+using static TorchSharp.torch;
+
+namespace Dalle.Model.DiscreteVae;
+
+/// <summary>
+/// Trains a discrete VAE (paper, appendix A): one optimiser step at a time, each a pure function of (state, seed, step, batch). The loss is the relaxed ELBO per
+/// sub-pixel: -ln p(x | z) + beta * KL(q, uniform), both divided by the number of sub-pixels, so that beta means the same at every size.
+/// </summary>
+/// <remarks>Used only on its device's thread.</remarks>
+public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
+{
+    private readonly DiscreteVaeTraining _training;
+    private readonly ulong _seed;
+    private readonly ParameterStore _parameters;
+    private readonly ParameterStore _average;
+    private readonly AdamW _optimizer;
+    private readonly DiscreteVae _network;
+    private readonly DiscreteVae _averagedNetwork;
+    private int _nextStep;
+
+    /// <summary>Allocates the networks and draws their initial weights from the seed.</summary>
+    public DiscreteVaeTrainer(DiscreteVaeConfig config, DiscreteVaeTraining training, ulong seed, Device device)
+    {
+        (_training, _seed) = (training, seed);
+        var specs = DiscreteVae.Declare(config);
+        _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
+        _average = new ParameterStore(specs, training.Precision, device, trains: false);
+        _optimizer = new AdamW(_parameters, training.Optimizer);
+        _network = new DiscreteVae(config, _parameters);
+        _averagedNetwork = new DiscreteVae(config, _average);
+        _parameters.Initialize(seed);
+        using var untracked = no_grad();
+        _average.Master.copy_(_parameters.Master);
+    }
+
+    /// <summary>The averaged weights as of now: what is published. Not to be changed or disposed.</summary>
+    public ParameterStore AveragedParameters
+    {
+        get
+        {
+            _average.RefreshCompute();
+            return _average;
+        }
+    }
+
+    /// <summary>The network with the averaged weights as of now, for previews and encoding. Stale after the next step.</summary>
+    public DiscreteVae AveragedNetwork
+    {
+        get
+        {
+            _average.RefreshCompute();
+            return _averagedNetwork;
+        }
+    }
+
+    /// <inheritdoc/>
+    int ICheckpointed.Step
+    {
+        get => _nextStep;
+        set => _nextStep = value;
+    }
+
+    /// <summary>Performs one update.</summary>
+    /// <param name="step">Its number, counted from 0.</param>
+    /// <param name="pixels_BCHW">Its pictures, float32 <c>[B, 3, H, W]</c> in [0, 1].</param>
+    /// <param name="report">Whether to measure; measuring changes nothing else.</param>
+    /// <returns>The measurements, or null if none were asked for.</returns>
+    public DiscreteVaeReport? Step(int step, Tensor pixels_BCHW, bool report = true)
+    {
+        _network.RequirePixels(pixels_BCHW);
+        using var scope = NewDisposeScope();
+        var (tau, klWeight, learningRate) = (_training.Tau.At(step), _training.KlWeight.At(step), _training.LearningRate.At(step));
+        var subPixels = pixels_BCHW.shape[0] * _network.Config.SubPixelCount;
+        _parameters.ZeroGradients();
+
+        var logits_NK = _network.Encoder.Forward(pixels_BCHW);
+        var relaxation = new Relaxation(logits_NK.detach(), Noise(step, logits_NK), tau, klWeight / subPixels, _training.UsageEntropyWeight);
+        var maps_B6HW = _network.Decoder.Forward(relaxation.Codes_NK.requires_grad_());
+        var reconstruction = LogitLaplace.NegativeLogLikelihood(maps_B6HW, pixels_BCHW, _training.LogScaleFloor);
+        var measured = report ? Measure() : null;
+        reconstruction.backward();
+        using (no_grad())
+        {
+            logits_NK.backward([relaxation.LogitGradient(relaxation.Codes_NK.grad!)]);
+        }
+
+        _parameters.CollectGradients();
+        var norm = _optimizer.Step(step, learningRate);
+        if (double.IsFinite(norm))
+        {
+            using var untracked = no_grad();
+            _average.Master.mul_(_training.AverageDecay).add_(_parameters.Master, 1 - _training.AverageDecay);
+        }
+
+        _nextStep = step + 1;
+        return measured is null ? null : measured with { GradientNorm = norm };
+
+        DiscreteVaeReport Measure()
+        {
+            using var untracked = no_grad();
+            var usage = new CodeUsage(_network.Config.CodebookSize);
+            usage.Add(logits_NK.argmax(1));
+            var kl = relaxation.TotalKl().item<float>() / subPixels;
+            var likelihood = reconstruction.item<float>();
+            var loss = likelihood + (klWeight * kl) - (_training.UsageEntropyWeight * relaxation.UsageEntropy().item<float>());
+            return new(loss, likelihood, kl, klWeight, tau, learningRate, usage.Perplexity, 0);
+        }
+    }
+
+    /// <summary>Measures the averaged weights on held-out pictures, float32 <c>[N, 3, H, W]</c> in [0, 1], a batch at a time.</summary>
+    public DiscreteVaeEvaluation Evaluate(Tensor pixels_NCHW)
+    {
+        var network = AveragedNetwork;
+        var usage = new CodeUsage(network.Config.CodebookSize);
+        double squaredError = 0;
+        for (long start = 0, count = pixels_NCHW.shape[0]; start < count; start += _training.BatchSize)
+        {
+            using var scope = NewDisposeScope();
+            var pixels_BCHW = pixels_NCHW.narrow(0, start, Math.Min(_training.BatchSize, count - start));
+            var tokens_Bhw = network.Encode(pixels_BCHW);
+            usage.Add(tokens_Bhw);
+            squaredError += (network.Decode(tokens_Bhw) - pixels_BCHW).square().sum().item<float>();
+        }
+
+        return new(10 * Math.Log10(pixels_NCHW.numel() / squaredError), usage.Perplexity, usage.CodesInUse);
+    }
+
+    /// <summary>All that the next update depends on besides seed, step and batch. Views belong to the caller's dispose scope.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() =>
+    [
+        .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
+        .. ParameterFile.Views(_parameters, _average.Master, "average."),
+        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
+        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+    ];
+
+    /// <inheritdoc/>
+    void ICheckpointed.OnRestored() => _parameters.RefreshCompute();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _average.Dispose();
+        _parameters.Dispose();
+    }
+
+    private Tensor Noise(int step, Tensor logits_NK)
+    {
+        var count = checked((int)logits_NK.numel());
+        var noise = empty(GumbelNoise.PaddedLength(count));
+        GumbelNoise.Fill(MemoryMarshal.Cast<byte, float>(noise.bytes), _seed, Purpose.GumbelNoise, stream: 0, position: step);
+        return noise.narrow(0, 0, count).view(logits_NK.shape).to(logits_NK.device);
+    }
+}

@@ -1,0 +1,28 @@
+using Dalle.Model.DiscreteVae;
+using Dalle.Model.Prior;
+
+namespace Dalle.Model.Presets;
+
+public sealed partial record Preset
+{
+    /// <summary>Trains in seconds and learns next to nothing: for tests of everything around the networks.</summary>
+    public static Preset Test { get; } = new()
+    {
+        Name = "test",
+        Summary = "32x32 pixels, for tests: seconds, and no pictures to speak of",
+        DiscreteVae = new DiscreteVaeConfig { ImageSize = 32, CodebookSize = 32, GroupWidths = [8, 16, 16, 32], BlocksPerGroup = 1, CodeWidth = 16 },
+        DiscreteVaeTraining = new DiscreteVaeTraining
+        {
+            Updates = 200,
+            BatchSize = 8,
+            LearningRate = new(3e-3, 3e-4, 200),
+            KlWeight = new(0, 0, 0),
+            Tau = new(1, 0.2, 150),
+            AverageDecay = 0.95,
+            LogScaleFloor = -2,
+            UsageEntropyWeight = 0.05,
+        },
+        Transformer = new TransformerConfig { Layers = 4, Width = 32, Heads = 2, TextLength = 16, TextVocabulary = 300, GridSize = 4, ImageVocabulary = 32, ConvolutionKernel = 3 },
+        PriorTraining = new PriorTraining { Updates = 200, BatchSize = 8, LearningRate = 3e-3, WarmUp = 10, CosineFloor = 0.1, AverageEvery = 1, AverageDecay = 0.95, Recompute = false },
+    };
+}
