@@ -123,12 +123,26 @@ internal sealed unsafe class PackedMatrix : IDisposable
             var row = 0;
             for (; row + 4 <= rows; row += 4)
             {
-                FourRows<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
+                if (Vector512.IsHardwareAccelerated)
+                {
+                    FourRows<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
+                }
+                else
+                {
+                    NarrowFourRows<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
+                }
             }
 
             for (; row < rows; row++)
             {
-                OneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
+                if (Vector512.IsHardwareAccelerated)
+                {
+                    OneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
+                }
+                else
+                {
+                    NarrowOneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
+                }
             }
         }
     }
@@ -197,6 +211,75 @@ internal sealed unsafe class PackedMatrix : IDisposable
         Store(y + (3L * yStride), a30, a31, a32, a33);
     }
 
+    /// <summary><see cref="OneRow"/> for processors with vectors of 8: the same arithmetic, half a tile at a time.</summary>
+    private static void NarrowOneRow<TWeights>(float* w, float* bias, int inputs, float* x, float* y)
+        where TWeights : struct, IWeightFormat
+    {
+        for (var part = 0; part < TileWidth / Lanes; part += 2)
+        {
+            var (outputs, next) = (part * Lanes, (part + 1) * Lanes);
+            var (a0, a1) = (Vector256.Load(bias + outputs), Vector256.Load(bias + outputs + 8));
+            var (b0, b1) = (Vector256.Load(bias + next), Vector256.Load(bias + next + 8));
+            var weights = w;
+            for (var i = 0; i < inputs; i++, weights += TWeights.FloatsPerInput)
+            {
+                var input = Vector256.Create(x[i]);
+                TWeights.Load(weights, part, out var w0, out var w1);
+                a0 = Vector256.FusedMultiplyAdd(w0, input, a0);
+                a1 = Vector256.FusedMultiplyAdd(w1, input, a1);
+                TWeights.Load(weights, part + 1, out w0, out w1);
+                b0 = Vector256.FusedMultiplyAdd(w0, input, b0);
+                b1 = Vector256.FusedMultiplyAdd(w1, input, b1);
+            }
+
+            a0.Store(y + outputs);
+            a1.Store(y + outputs + 8);
+            b0.Store(y + next);
+            b1.Store(y + next + 8);
+        }
+    }
+
+    /// <summary><see cref="FourRows"/> for processors with vectors of 8: the same arithmetic, a quarter of a tile at a time.</summary>
+    private static void NarrowFourRows<TWeights>(float* w, float* bias, int inputs, float* x, int xStride, float* y, int yStride)
+        where TWeights : struct, IWeightFormat
+    {
+        var x1 = x + xStride;
+        var x2 = x1 + xStride;
+        var x3 = x2 + xStride;
+        for (var part = 0; part < TileWidth / Lanes; part++)
+        {
+            var (b0, b1) = (Vector256.Load(bias + (part * Lanes)), Vector256.Load(bias + (part * Lanes) + 8));
+            Vector256<float> a00 = b0, a01 = b1, a10 = b0, a11 = b1, a20 = b0, a21 = b1, a30 = b0, a31 = b1;
+            var weights = w;
+            for (var i = 0; i < inputs; i++, weights += TWeights.FloatsPerInput)
+            {
+                TWeights.Load(weights, part, out var w0, out var w1);
+                var input = Vector256.Create(x[i]);
+                a00 = Vector256.FusedMultiplyAdd(w0, input, a00);
+                a01 = Vector256.FusedMultiplyAdd(w1, input, a01);
+                input = Vector256.Create(x1[i]);
+                a10 = Vector256.FusedMultiplyAdd(w0, input, a10);
+                a11 = Vector256.FusedMultiplyAdd(w1, input, a11);
+                input = Vector256.Create(x2[i]);
+                a20 = Vector256.FusedMultiplyAdd(w0, input, a20);
+                a21 = Vector256.FusedMultiplyAdd(w1, input, a21);
+                input = Vector256.Create(x3[i]);
+                a30 = Vector256.FusedMultiplyAdd(w0, input, a30);
+                a31 = Vector256.FusedMultiplyAdd(w1, input, a31);
+            }
+
+            var target = y + (part * Lanes);
+            a00.Store(target);
+            a01.Store(target + 8);
+            a10.Store(target + yStride);
+            a11.Store(target + yStride + 8);
+            a20.Store(target + (2L * yStride));
+            a21.Store(target + (2L * yStride) + 8);
+            a30.Store(target + (3L * yStride));
+            a31.Store(target + (3L * yStride) + 8);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(float* y, Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3)
     {
@@ -212,6 +295,9 @@ internal sealed unsafe class PackedMatrix : IDisposable
         static abstract int FloatsPerInput { get; }
 
         static abstract void Load(float* w, out Vector512<float> w0, out Vector512<float> w1, out Vector512<float> w2, out Vector512<float> w3);
+
+        /// <summary>Loads 16 of the weights: those of one of the tile's four parts.</summary>
+        static abstract void Load(float* w, int part, out Vector256<float> w0, out Vector256<float> w1);
     }
 
     private readonly struct SingleWeights : IWeightFormat
@@ -225,6 +311,13 @@ internal sealed unsafe class PackedMatrix : IDisposable
             w1 = Vector512.Load(w + Lanes);
             w2 = Vector512.Load(w + (2 * Lanes));
             w3 = Vector512.Load(w + (3 * Lanes));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, int part, out Vector256<float> w0, out Vector256<float> w1)
+        {
+            w0 = Vector256.Load(w + (part * Lanes));
+            w1 = Vector256.Load(w + (part * Lanes) + 8);
         }
     }
 
@@ -242,6 +335,15 @@ internal sealed unsafe class PackedMatrix : IDisposable
             w1 = (first & upper).AsSingle();
             w2 = (second << 16).AsSingle();
             w3 = (second & upper).AsSingle();
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, int part, out Vector256<float> w0, out Vector256<float> w1)
+        {
+            var pairs = (uint*)w + (part / 2 * Lanes);
+            var (first, second) = (Vector256.Load(pairs), Vector256.Load(pairs + 8));
+            w0 = (part % 2 == 0 ? first << 16 : first & Vector256.Create(0xFFFF0000u)).AsSingle();
+            w1 = (part % 2 == 0 ? second << 16 : second & Vector256.Create(0xFFFF0000u)).AsSingle();
         }
     }
 }

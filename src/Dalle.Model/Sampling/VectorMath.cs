@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.Intrinsics;
 
 namespace Dalle.Model.Sampling;
@@ -122,27 +121,28 @@ internal static unsafe class VectorMath
         return Vector512.Sum(sum);
     }
 
-    /// <summary>Adds the weighted values of the attended slots to a head's output.</summary>
+    /// <summary>Adds the weighted values of some blocks to a head's output. Slots that are not attended to have weight 0.</summary>
     public static void AddValues(float* weights, float* values, ReadOnlySpan<SlotBlock> blocks, int headWidth, float* output)
     {
         for (var start = 0; start < headWidth; start += Lanes)
         {
-            Vector512<float> even = Vector512.Load(output + start), odd = Vector512<float>.Zero;
+            Vector512<float> sum0 = Vector512.Load(output + start), sum1 = Vector512<float>.Zero, sum2 = sum1, sum3 = sum1;
             var weight = weights;
             foreach (var block in blocks)
             {
                 var value = values + ((long)block.Block * Lanes * headWidth) + start;
-                for (uint slots = block.Slots; slots != 0; slots &= slots - 1)
+                for (var slot = 0; slot < Lanes; slot += 4, value += 4 * headWidth)
                 {
-                    var slot = BitOperations.TrailingZeroCount(slots);
-                    even = Vector512.FusedMultiplyAdd(Vector512.Load(value + (slot * headWidth)), Vector512.Create(weight[slot]), even);
-                    (even, odd) = (odd, even);
+                    sum0 = Vector512.FusedMultiplyAdd(Vector512.Load(value), Vector512.Create(weight[slot]), sum0);
+                    sum1 = Vector512.FusedMultiplyAdd(Vector512.Load(value + headWidth), Vector512.Create(weight[slot + 1]), sum1);
+                    sum2 = Vector512.FusedMultiplyAdd(Vector512.Load(value + (2 * headWidth)), Vector512.Create(weight[slot + 2]), sum2);
+                    sum3 = Vector512.FusedMultiplyAdd(Vector512.Load(value + (3 * headWidth)), Vector512.Create(weight[slot + 3]), sum3);
                 }
 
                 weight += Lanes;
             }
 
-            (even + odd).Store(output + start);
+            ((sum0 + sum1) + (sum2 + sum3)).Store(output + start);
         }
     }
 }

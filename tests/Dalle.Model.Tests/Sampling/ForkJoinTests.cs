@@ -13,7 +13,7 @@ public sealed class ForkJoinTests
         using var pool = new ForkJoin(threads);
         var calls = new int[threads];
         Action<int> work = thread => calls[thread]++;
-        for (var round = 1; round <= 2000; round++)
+        for (var round = 1; round <= 500; round++)
         {
             pool.Run(work);
             Assert.All(calls, count => Assert.Equal(round, count));
