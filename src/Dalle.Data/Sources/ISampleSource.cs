@@ -4,7 +4,14 @@ namespace Dalle.Data.Sources;
 /// <param name="Id">Stable: the same sample has the same id in every read of the source.</param>
 /// <param name="Captions">Its captions, best first.</param>
 /// <param name="EncodedPicture">The picture file's bytes.</param>
-public sealed record Sample(string Id, IReadOnlyList<string> Captions, ReadOnlyMemory<byte> EncodedPicture);
+public sealed record Sample(string Id, IReadOnlyList<string> Captions, ReadOnlyMemory<byte> EncodedPicture)
+{
+    /// <summary>Samples of one group show the same thing (a drawing and its variants) and are held out together; null: the sample stands alone.</summary>
+    public string? Group { get; init; }
+
+    /// <summary>Whether the sample is for evaluation only, where the source itself says so; null: the importer decides by group or id.</summary>
+    public bool? HeldOut { get; init; }
+}
 
 /// <summary>Somewhere captioned pictures come from. Reads are streams: nothing grows with the source.</summary>
 public interface ISampleSource
@@ -36,3 +43,6 @@ public enum RejectionReason
     PictureEmpty = 9,
     RecordMalformed = 10,
 }
+
+/// <summary>A source or dataset cannot be opened as it was named: says what was expected, what came and what to do.</summary>
+public sealed class SourceException(string message, Exception? inner = null) : Exception(message, inner);
