@@ -29,7 +29,7 @@ public sealed class CommandLineTests : IDisposable
     public async Task NoArguments_ShowHelp()
     {
         Assert.Equal(ExitCodes.Success, await Run());
-        foreach (var command in new[] { "quickstart", "silo", "train", "jobs", "generate", "models", "data", "eval" })
+        foreach (var command in new[] { "quickstart", "silo", "train", "jobs", "generate", "models", "eval" })
         {
             Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
         }
