@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
@@ -25,24 +26,7 @@ internal static unsafe class AdamWKernel
     {
         var source = TensorMemory.Pointer<float>(x);
         var sums = new double[(x.numel() + ElementsOfARange - 1) / ElementsOfARange];
-        CpuTeam.Run(x.numel(), ElementsOfARange, (range, start, end) =>
-        {
-            Vector512<float> sum = default;
-            var i = start;
-            for (; i <= end - Element.Lanes; i += Element.Lanes)
-            {
-                var value = Vector512.Load(source + i);
-                sum += value * value;
-            }
-
-            double total = Vector512.Sum(sum);
-            for (; i < end; i++)
-            {
-                total += (double)source[i] * source[i];
-            }
-
-            sums[range] = total;
-        });
+        CpuTeam.Run(x.numel(), ElementsOfARange, (range, start, end) => sums[range] = SumOfSquares(source + start, end - start));
         return sums.Sum();
     }
 
@@ -58,29 +42,56 @@ internal static unsafe class AdamWKernel
         var g = TensorMemory.Pointer<float>(gradient);
         var m = TensorMemory.Pointer<float>(mean);
         var v = TensorMemory.Pointer<float>(variance);
-        var f = factors;
+        var undecaying = factors with { Shrink = 1 };
         CpuTeam.Run(parameters.numel(), ElementsOfARange, (_, start, end) =>
         {
-            var i = start;
-            for (; i <= end - Element.Lanes && (i >= decayed || i <= decayed - Element.Lanes); i += Element.Lanes)
-            {
-                var gradientLanes = Vector512.Load(g + i) * f.GradientFactor;
-                var meanLanes = (Vector512.Load(m + i) * f.Beta1) + (gradientLanes * (1 - f.Beta1));
-                var varianceLanes = (Vector512.Load(v + i) * f.Beta2) + (gradientLanes * gradientLanes * (1 - f.Beta2));
-                meanLanes.Store(m + i);
-                varianceLanes.Store(v + i);
-                var deviation = Vector512.Sqrt(Vector512.Min(varianceLanes, Vector512.Create(f.VarianceClip)) * f.VarianceCorrection) + Vector512.Create(f.Epsilon);
-                ((Vector512.Load(p + i) * (i < decayed ? f.Shrink : 1)) - (meanLanes * f.StepSize / deviation)).Store(p + i);
-            }
-
-            for (; i < end; i++)
-            {
-                var single = g[i] * f.GradientFactor;
-                m[i] = (m[i] * f.Beta1) + (single * (1 - f.Beta1));
-                v[i] = (v[i] * f.Beta2) + (single * single * (1 - f.Beta2));
-                var deviation = MathF.Sqrt(MathF.Min(v[i], f.VarianceClip) * f.VarianceCorrection) + f.Epsilon;
-                p[i] = (p[i] * (i < decayed ? f.Shrink : 1)) - (m[i] * f.StepSize / deviation);
-            }
+            var border = Math.Clamp(decayed, start, end);
+            Run(p + start, g + start, m + start, v + start, border - start, factors);
+            Run(p + border, g + border, m + border, v + border, end - border, undecaying);
         });
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static double SumOfSquares(float* x, long count)
+    {
+        Vector512<float> sum = default;
+        long i = 0;
+        for (; i <= count - Element.Lanes; i += Element.Lanes)
+        {
+            var value = Vector512.Load(x + i);
+            sum += value * value;
+        }
+
+        double total = Vector512.Sum(sum);
+        for (; i < count; i++)
+        {
+            total += (double)x[i] * x[i];
+        }
+
+        return total;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Run(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+    {
+        long i = 0;
+        for (; i <= count - Element.Lanes; i += Element.Lanes)
+        {
+            var gradient = Vector512.Load(g + i) * f.GradientFactor;
+            var mean = (Vector512.Load(m + i) * f.Beta1) + (gradient * (1 - f.Beta1));
+            var variance = (Vector512.Load(v + i) * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
+            mean.Store(m + i);
+            variance.Store(v + i);
+            var deviation = Vector512.Sqrt(Vector512.MinNative(variance, Vector512.Create(f.VarianceClip)) * f.VarianceCorrection) + Vector512.Create(f.Epsilon);
+            ((Vector512.Load(p + i) * f.Shrink) - (mean * f.StepSize / deviation)).Store(p + i);
+        }
+
+        for (; i < count; i++)
+        {
+            var gradient = g[i] * f.GradientFactor;
+            m[i] = (m[i] * f.Beta1) + (gradient * (1 - f.Beta1));
+            v[i] = (v[i] * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
+            p[i] = (p[i] * f.Shrink) - (m[i] * f.StepSize / (MathF.Sqrt(MathF.Min(v[i], f.VarianceClip) * f.VarianceCorrection) + f.Epsilon));
+        }
     }
 }

@@ -18,7 +18,26 @@ internal sealed unsafe class AttentionKernel(AttentionTiles tiles, int heads, in
     /// <param name="qkv_R3C">Queries, keys and values.</param>
     /// <param name="attended_RC">Receives the attended values.</param>
     /// <returns>For each query the logarithm of its exponentials' sum: float32 <c>[B, N, L]</c>.</returns>
-    public Tensor Forward<T>(Tensor qkv_R3C, Tensor attended_RC)
+    public Tensor Forward(Tensor qkv_R3C, Tensor attended_RC) =>
+        qkv_R3C.dtype == ScalarType.BFloat16 ? Forward<BFloat16>(qkv_R3C, attended_RC) : Forward<Float32>(qkv_R3C, attended_RC);
+
+    /// <param name="gradient_RC">Gradient of the attended values.</param>
+    /// <param name="qkv_R3C">As in the forward pass.</param>
+    /// <param name="total_BNL">What the forward pass returned.</param>
+    /// <param name="qkvGradient_R3C">Receives the gradient of queries, keys and values.</param>
+    public void Backward(Tensor gradient_RC, Tensor qkv_R3C, Tensor total_BNL, Tensor qkvGradient_R3C)
+    {
+        if (qkv_R3C.dtype == ScalarType.BFloat16)
+        {
+            Backward<BFloat16>(gradient_RC, qkv_R3C, total_BNL, qkvGradient_R3C);
+        }
+        else
+        {
+            Backward<Float32>(gradient_RC, qkv_R3C, total_BNL, qkvGradient_R3C);
+        }
+    }
+
+    private Tensor Forward<T>(Tensor qkv_R3C, Tensor attended_RC)
         where T : unmanaged, IElement<T>
     {
         var batch = (int)(qkv_R3C.shape[0] / sequence);
@@ -30,11 +49,7 @@ internal sealed unsafe class AttentionKernel(AttentionTiles tiles, int heads, in
         return total_BNL;
     }
 
-    /// <param name="gradient_RC">Gradient of the attended values.</param>
-    /// <param name="qkv_R3C">As in the forward pass.</param>
-    /// <param name="total_BNL">What the forward pass returned.</param>
-    /// <param name="qkvGradient_R3C">Receives the gradient of queries, keys and values.</param>
-    public void Backward<T>(Tensor gradient_RC, Tensor qkv_R3C, Tensor total_BNL, Tensor qkvGradient_R3C)
+    private void Backward<T>(Tensor gradient_RC, Tensor qkv_R3C, Tensor total_BNL, Tensor qkvGradient_R3C)
         where T : unmanaged, IElement<T>
     {
         var batch = (int)(qkv_R3C.shape[0] / sequence);

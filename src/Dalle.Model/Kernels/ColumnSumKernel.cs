@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
@@ -11,25 +12,30 @@ internal static unsafe class ColumnSumKernel
     private const int RowsOfARange = 128;
 
     /// <summary>The sums over each range of rows: float32 <c>[ranges, C]</c>.</summary>
-    public static Tensor Run<T>(Tensor x_RC)
+    public static Tensor Run(Tensor x_RC) => x_RC.dtype == ScalarType.BFloat16 ? Run<BFloat16>(x_RC) : Run<Float32>(x_RC);
+
+    private static Tensor Run<T>(Tensor x_RC)
         where T : unmanaged, IElement<T>
     {
-        var (rows, width) = (x_RC.shape[0], (int)x_RC.shape[1]);
+        var rows = x_RC.shape[0];
+        var width = (int)x_RC.shape[1];
         var sums = zeros((rows + RowsOfARange - 1) / RowsOfARange, width);
         var x = TensorMemory.Pointer<T>(x_RC);
         var sum = TensorMemory.Pointer<float>(sums);
-        CpuTeam.Run(rows, RowsOfARange, (range, start, end) =>
-        {
-            var target = sum + ((long)range * width);
-            for (var row = start; row < end; row++)
-            {
-                var source = x + (row * width);
-                for (var c = 0; c < width; c += Element.Lanes)
-                {
-                    (Vector512.Load(target + c) + T.Load(source + c)).Store(target + c);
-                }
-            }
-        });
+        CpuTeam.Run(rows, RowsOfARange, (range, start, end) => Add(x + (start * width), (int)(end - start), width, sum + ((long)range * width)));
         return sums;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Add<T>(T* x, int rows, int width, float* sum)
+        where T : unmanaged, IElement<T>
+    {
+        for (var row = 0; row < rows; row++, x += width)
+        {
+            for (var c = 0; c < width; c += Element.Lanes)
+            {
+                (Vector512.Load(sum + c) + T.Load(x + c)).Store(sum + c);
+            }
+        }
     }
 }

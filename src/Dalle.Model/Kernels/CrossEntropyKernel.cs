@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
@@ -28,12 +29,13 @@ internal static unsafe class CrossEntropyKernel
         return losses.Sum();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Row(float* logits, int vocabulary, long target, float scale)
     {
         var largest = Vector512.Create(float.NegativeInfinity);
         for (var v = 0; v < vocabulary; v += Element.Lanes)
         {
-            largest = Vector512.Max(largest, Vector512.Load(logits + v));
+            largest = Vector512.MaxNative(largest, Vector512.Load(logits + v));
         }
 
         var max = VectorFunctions.Max(largest);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -38,6 +39,7 @@ internal unsafe ref struct HeadBuffer
     }
 
     /// <summary>Takes an array of all slots and fills it from a sequence's rows: <c>[slot][component]</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float* Gather<T>(T* source, int stride, float factor)
         where T : unmanaged, IElement<T>
     {
@@ -57,6 +59,7 @@ internal unsafe ref struct HeadBuffer
     }
 
     /// <summary>Takes an array and fills it with the tiles of an array of all slots, each transposed: <c>[tile][component][slot]</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float* Transpose(float* source)
     {
         var taken = Take(_order.Length * _headWidth);
@@ -73,6 +76,7 @@ internal unsafe ref struct HeadBuffer
     }
 
     /// <summary>Writes an array of all slots to a sequence's rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Scatter<T>(float* source, float factor, T* target, int stride)
         where T : unmanaged, IElement<T>
     {

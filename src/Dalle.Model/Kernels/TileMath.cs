@@ -62,6 +62,7 @@ internal static unsafe class TileMath
     }
 
     /// <summary>Sets the scores outside the mask to minus infinity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Mask(KeyTile[] row, float* scores)
     {
         var stride = row.Length * Side;
@@ -81,12 +82,13 @@ internal static unsafe class TileMath
 
     /// <summary>Turns scores into weights, in place.</summary>
     /// <returns>The logarithm of the exponentials' sum.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Softmax(float* scores, int count)
     {
         var largest = Vector512.Load(scores);
         for (var i = Element.Lanes; i < count; i += Element.Lanes)
         {
-            largest = Vector512.Max(largest, Vector512.Load(scores + i));
+            largest = Vector512.MaxNative(largest, Vector512.Load(scores + i));
         }
 
         var max = VectorFunctions.Max(largest);
@@ -109,6 +111,7 @@ internal static unsafe class TileMath
     }
 
     /// <summary>Turns scores into weights, and the weights' gradients into the scores', in place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SoftmaxGradient(float* scores, float* gradients, int count, float total)
     {
         Vector512<float> sums = default;

@@ -12,7 +12,7 @@ internal static class VectorFunctions
     public static Vector512<float> Exp(Vector512<float> x)
     {
         var tooSmall = Vector512.LessThan(x, Vector512.Create(-87f));
-        x = Vector512.Min(Vector512.Max(x, Vector512.Create(-87f)), Vector512.Create(88f));
+        x = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(-87f)), Vector512.Create(88f));
         var n = Vector512.Round(x * 1.44269504f);
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
@@ -22,7 +22,7 @@ internal static class VectorFunctions
         p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
         p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
         p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
-        var power = (Vector512.ConvertToInt32(n) + Vector512.Create(127)) << 23;
+        var power = (Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23;
         return Vector512.AndNot(p * power.AsSingle(), tooSmall);
     }
 

@@ -16,15 +16,7 @@ internal static class Activation
         if (TensorMemory.SuitsKernels(x))
         {
             var y = empty_like(x);
-            if (x.dtype == ScalarType.BFloat16)
-            {
-                ActivationKernel.Forward<BFloat16>(x, Slope, y);
-            }
-            else
-            {
-                ActivationKernel.Forward<Float32>(x, Slope, y);
-            }
-
+            ActivationKernel.Forward(x, Slope, y);
             return y;
         }
 
@@ -37,15 +29,7 @@ internal static class Activation
     {
         if (TensorMemory.SuitsKernels(x))
         {
-            if (x.dtype == ScalarType.BFloat16)
-            {
-                ActivationKernel.Backward<BFloat16>(gradient, x, Slope);
-            }
-            else
-            {
-                ActivationKernel.Backward<Float32>(gradient, x, Slope);
-            }
-
+            ActivationKernel.Backward(gradient, x, Slope);
             return;
         }
 

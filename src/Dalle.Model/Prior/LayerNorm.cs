@@ -18,15 +18,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
         if (TensorMemory.SuitsKernels(x_RC))
         {
             var y_RC = empty_like(x_RC, output);
-            if (output == ScalarType.BFloat16)
-            {
-                LayerNormKernel.Forward<BFloat16>(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
-            }
-            else
-            {
-                LayerNormKernel.Forward<Float32>(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
-            }
-
+            LayerNormKernel.Forward(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
             return y_RC;
         }
 
@@ -44,10 +36,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
         if (TensorMemory.SuitsKernels(x_RC))
         {
             var xGradient_RC = empty_like(x_RC);
-            var sums = output == ScalarType.BFloat16
-                ? LayerNormKernel.Backward<BFloat16>(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC)
-                : LayerNormKernel.Backward<Float32>(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC);
-            var sum_2C = sums.sum([1]);
+            var sum_2C = LayerNormKernel.Backward(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC).sum([1]);
             parameters.GradientOf(name + ".gain").add_(sum_2C[0]);
             parameters.GradientOf(name + ".bias").add_(sum_2C[1]);
             return xGradient_RC.MoveToOuterDisposeScope();

@@ -37,7 +37,7 @@ internal sealed class Linear(ParameterStore parameters, string name)
             return x_RO.sum([0], type: ScalarType.Float32);
         }
 
-        using var ranges = x_RO.dtype == ScalarType.BFloat16 ? ColumnSumKernel.Run<BFloat16>(x_RO) : ColumnSumKernel.Run<Float32>(x_RO);
+        using var ranges = ColumnSumKernel.Run(x_RO);
         return ranges.sum([0]);
     }
 }

@@ -34,7 +34,7 @@ public sealed class Transformer : IDisposable
         _config = config;
         _embeddings = new(config, parameters);
         _attentions = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct()
-            .ToDictionary(kind => kind, kind => new Attention(config, kind, parameters.Master.device));
+            .ToDictionary(kind => kind, kind => Attention.Create(config, kind, parameters.Master.device));
         _stack = new([.. Enumerable.Range(0, config.Layers).SelectMany(layer => (Resblock[])
         [
             new AttentionResblock(parameters, TransformerParameters.Layer(layer) + "attention.", compute, _attentions[config.Attention(layer)]),

@@ -34,22 +34,22 @@ internal sealed class Unembedding(ParameterStore parameters, string name)
         Chunks(hidden_RC, target_R, (hidden_rC, target_r1, start) =>
         {
             var logits_rV = Logits(hidden_rC);
-            if (TensorMemory.SuitsKernels(logits_rV))
-            {
-                var sum = CrossEntropyKernel.Run(logits_rV, target_r1, (float)scale);
-                parameters.GradientOf(name).addmm_(logits_rV.t(), hidden_rC);
-                gradient_RC.narrow(0, start, hidden_rC.shape[0]).copy_(logits_rV.mm(_weight_VC));
-                return sum;
-            }
-
-            var total_r1 = logits_rV.logsumexp(-1, keepdim: true);
-            var loss = (total_r1 - logits_rV.gather(-1, target_r1)).sum().item<float>();
-            var logitGradient_rV = logits_rV.sub_(total_r1).exp_();
-            logitGradient_rV.scatter_add_(-1, target_r1, ones_like(total_r1).neg_()).mul_(scale);
-            parameters.GradientOf(name).addmm_(logitGradient_rV.t(), hidden_rC);
-            gradient_RC.narrow(0, start, hidden_rC.shape[0]).copy_(logitGradient_rV.mm(_weight_VC));
+            var loss = TensorMemory.SuitsKernels(logits_rV)
+                ? CrossEntropyKernel.Run(logits_rV, target_r1, (float)scale)
+                : ToGradient(logits_rV, target_r1, scale);
+            parameters.GradientOf(name).addmm_(logits_rV.t(), hidden_rC);
+            gradient_RC.narrow(0, start, hidden_rC.shape[0]).copy_(logits_rV.mm(_weight_VC));
             return loss;
         });
+
+    // Turns logits into their gradient, scale * (softmax - one at the target), in place; returns the summed cross-entropy.
+    private static double ToGradient(Tensor logits_rV, Tensor target_r1, double scale)
+    {
+        var total_r1 = logits_rV.logsumexp(-1, keepdim: true);
+        var loss = (total_r1 - logits_rV.gather(-1, target_r1)).sum().item<float>();
+        logits_rV.sub_(total_r1).exp_().scatter_add_(-1, target_r1, ones_like(total_r1).neg_()).mul_(scale);
+        return loss;
+    }
 
     private static double Chunks(Tensor hidden_RC, Tensor target_R, Func<Tensor, Tensor, long, double> loss)
     {

@@ -1,0 +1,62 @@
+using static TorchSharp.torch;
+
+namespace Dalle.Model.Prior;
+
+// Shape suffixes: B batch, N heads, S sequence, H head width, C model width, R = B * S rows.
+
+/// <summary>Attention over the whole mask, on any device.</summary>
+internal sealed class DenseAttention : Attention
+{
+    private readonly TransformerConfig _config;
+    private readonly float _scale;
+    private readonly Tensor _blocked_SS;
+
+    public DenseAttention(TransformerConfig config, AttentionKind kind, Device device)
+    {
+        using var scope = NewDisposeScope();
+        _config = config;
+        _scale = (float)(1 / Math.Sqrt(config.HeadWidth));
+        _blocked_SS = AttentionMask.Create(config, kind).logical_not().to(device).DetachFromDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor qkv_R3C, Tape? tape)
+    {
+        using var scope = NewDisposeScope();
+        var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
+        var scores_BNSS = q_BNSH.mul(_scale).matmul(k_BNSH.transpose(-2, -1)).masked_fill_(_blocked_SS, float.NegativeInfinity);
+        var weights_BNSS = scores_BNSS.softmax(-1);
+        var attended_RC = Join(weights_BNSS.matmul(v_BNSH));
+        tape?.Keep(weights_BNSS);
+        return attended_RC.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Backward(Tensor gradient_RC, Tensor qkv_R3C, Tape tape)
+    {
+        using var scope = NewDisposeScope();
+        var weights_BNSS = tape.Take(scope);
+        var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
+        var gradient_BNSH = Heads(gradient_RC);
+        var valueGradient_BNSH = weights_BNSS.transpose(-2, -1).matmul(gradient_BNSH);
+        var weightGradient_BNSS = gradient_BNSH.matmul(v_BNSH.transpose(-2, -1));
+        var along_BNS1 = (weightGradient_BNSS * weights_BNSS).sum(-1, keepdim: true);
+        var scoreGradient_BNSS = weightGradient_BNSS.sub_(along_BNS1).mul_(weights_BNSS).mul_(_scale);
+        var queryGradient_BNSH = scoreGradient_BNSS.matmul(k_BNSH);
+        var keyGradient_BNSH = scoreGradient_BNSS.transpose(-2, -1).matmul(q_BNSH);
+        return cat([Join(queryGradient_BNSH), Join(keyGradient_BNSH), Join(valueGradient_BNSH)], -1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _blocked_SS.Dispose();
+
+    private (Tensor Q, Tensor K, Tensor V) Split(Tensor qkv_R3C)
+    {
+        var parts = qkv_R3C.chunk(3, -1);
+        return (Heads(parts[0]), Heads(parts[1]), Heads(parts[2]));
+    }
+
+    private Tensor Heads(Tensor x_RC) => x_RC.reshape(-1, _config.SequenceLength, _config.Heads, _config.HeadWidth).transpose(1, 2);
+
+    private Tensor Join(Tensor x_BNSH) => x_BNSH.transpose(1, 2).reshape(-1, _config.Width);
+}
