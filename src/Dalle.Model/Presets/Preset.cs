@@ -38,6 +38,7 @@ public sealed partial record Preset
     public void Validate()
     {
         DiscreteVae.Validate();
+        Transformer.Validate();
         if (Transformer.GridSize != DiscreteVae.GridSize || Transformer.ImageVocabulary != DiscreteVae.CodebookSize)
         {
             throw new ArgumentException(

@@ -25,12 +25,8 @@ public sealed class Transformer : IDisposable
     /// <param name="parameters">Holds at least what <see cref="TransformerParameters.Declare"/> lists; the caller keeps and disposes it.</param>
     public Transformer(TransformerConfig config, ParameterStore parameters)
     {
-        if (config.Width % config.Heads != 0)
-        {
-            throw new ArgumentException($"Expected a width that {config.Heads} heads divide, got {config.Width}.", nameof(config));
-        }
-
-        var compute = parameters.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        config.Validate();
+        var compute = parameters.Precision.ToScalarType();
         _config = config;
         _embeddings = new(config, parameters);
         _attentions = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct()

@@ -33,6 +33,26 @@ public sealed record TransformerConfig
 
     public int SequenceLength => TextLength + ImageLength;
 
+    /// <summary>Checks that the numbers make a network.</summary>
+    /// <exception cref="ArgumentException">They do not; the message names the number.</exception>
+    public void Validate()
+    {
+        if (new[] { Layers, Width, Heads, TextLength, TextVocabulary, GridSize, ImageVocabulary, ConvolutionKernel }.Any(number => number < 1))
+        {
+            throw new ArgumentException($"Expected numbers of at least 1, got {this}.");
+        }
+
+        if (Width % Heads != 0)
+        {
+            throw new ArgumentException($"Expected a width that {Heads} heads divide, got {Width}.");
+        }
+
+        if (ConvolutionKernel % 2 == 0)
+        {
+            throw new ArgumentException($"Expected an odd convolution kernel, got {ConvolutionKernel}.");
+        }
+    }
+
     /// <summary>The attention of a layer, counted from 0: row, column, row, row and so on; the last is convolutional.</summary>
     public AttentionKind Attention(int layer) =>
         layer == Layers - 1 ? AttentionKind.Convolution
