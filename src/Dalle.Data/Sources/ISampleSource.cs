@@ -42,6 +42,7 @@ public enum RejectionReason
     PictureUnsupported = 8,
     PictureEmpty = 9,
     RecordMalformed = 10,
+    PictureRepeated = 11,
 }
 
 /// <summary>A source or dataset cannot be opened as it was named: says what was expected, what came and what to do.</summary>
