@@ -87,6 +87,11 @@ internal static class EmojiCaptions
 
         public string? ObsoletedBy { get; init; }
 
-        public Dictionary<string, Emoji>? SkinVariations { get; init; }
+        public Dictionary<string, Variant>? SkinVariations { get; init; }
+    }
+
+    private sealed record Variant
+    {
+        [JsonRequired] public string Image { get; init; } = "";
     }
 }

@@ -6,7 +6,7 @@ public sealed class EmojiCaptionsTests
 {
     private const string Emoji = """
         [{"name":"RUNNER","unified":"1F3C3","image":"1f3c3.png","short_names":["runner","running"],"category":"People & Body","obsoleted_by":"1F3C3-200D-2642-FE0F",
-          "skin_variations":{"1F3FB":{"name":"","unified":"1F3C3-1F3FB","image":"1f3c3-1f3fb.png"},"1F3FE-1F3FE":{"name":"","unified":"x","image":"both.png"},"1F3FB-1F3FF":{"name":"","unified":"x","image":"mixed.png"}}},
+          "skin_variations":{"1F3FB":{"unified":"1F3C3-1F3FB","non_qualified":null,"image":"1f3c3-1f3fb.png"},"1F3FE-1F3FE":{"unified":"x","image":"both.png"},"1F3FB-1F3FF":{"unified":"x","image":"mixed.png"}}},
          {"name":"WOMAN RUNNING","unified":"1F3C3-200D-2640-FE0F-200D-27A1-FE0F","image":"f.png","short_names":["woman-running"],"category":"People & Body"},
          {"name":"WOMAN COOK","unified":"1F469-200D-1F373","image":"cook.png","short_names":["female-cook"],"category":"People & Body"},
          {"name":"Norway Flag","unified":"1F1F3-1F1F4","image":"no.png","short_names":["flag-no"],"category":"Flags"},
