@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using Dalle.Cli.Commands;
 using Dalle.Contracts;
+using Dalle.Data.Sources;
 
 namespace Dalle.Cli.Hosting;
 
@@ -38,7 +39,7 @@ internal static class Invocation
     internal static string Reason(Exception exception) => exception switch
     {
         OverloadedException overloaded => $"{OneLine(overloaded.Message)} Try again in {overloaded.RetryAfter.TotalSeconds:0} s.",
-        CommandException or InvalidRequestException or NotFoundException or IOException or UnauthorizedAccessException or TimeoutException => OneLine(exception.Message),
+        CommandException or InvalidRequestException or NotFoundException or SourceException or IOException or UnauthorizedAccessException or TimeoutException => OneLine(exception.Message),
         AggregateException { InnerExceptions: [var only] } => Reason(only),
         _ => $"unexpected {exception.GetType().Name}: {OneLine(exception.Message)} (--verbose shows where.)",
     };

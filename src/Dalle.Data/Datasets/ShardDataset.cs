@@ -22,6 +22,9 @@ public sealed class ShardDataset : IDataset
     internal const string TrainingName = "train";
     internal const string HeldOutName = "held-out";
 
+    // The importer has applied its limits, whatever they were.
+    private static readonly PictureLimits Accepted = new() { MaxBytes = int.MaxValue, MaxPixels = int.MaxValue / 4 };
+
     private readonly ShardDatasetOptions _options;
     private readonly ShardSet _training;
     private readonly ShardSet _heldOut;
@@ -75,14 +78,15 @@ public sealed class ShardDataset : IDataset
         return part.ReadPicture(number);
     }
 
+    /// <inheritdoc/>
+    /// <exception cref="InvalidDataException">The shard has changed since it was imported.</exception>
     public Picture ReadPicture(int index)
     {
         if (_decoded.TryGetValue(index, out var known))
         {
             return known;
         }
-        var encoded = ReadEncodedPicture(index);
-        var picture = _options.ShorterSide is { } side ? PictureDecoder.DecodeAtLeast(encoded, side) : PictureDecoder.Decode(encoded);
+        var picture = Decode(index);
         if (Interlocked.Add(ref _decodedBytes, picture.Rgb.Length) <= _options.CacheBytes)
         {
             return _decoded.GetOrAdd(index, picture);
@@ -101,6 +105,19 @@ public sealed class ShardDataset : IDataset
     {
         var (part, number) = Locate(index);
         return part.ReadRecord(number);
+    }
+
+    private Picture Decode(int index)
+    {
+        var encoded = ReadEncodedPicture(index);
+        try
+        {
+            return _options.ShorterSide is { } side ? PictureDecoder.DecodeAtLeast(encoded, side, Accepted) : PictureDecoder.Decode(encoded, Accepted);
+        }
+        catch (PictureException damaged)
+        {
+            throw new InvalidDataException($"The picture of sample '{GetId(index)}' has changed since it was imported: {damaged.Message} Import the dataset again.", damaged);
+        }
     }
 
     private (ShardSet Part, int Number) Locate(int index)

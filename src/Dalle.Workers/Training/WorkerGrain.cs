@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Dalle.Contracts;
 using Dalle.Contracts.Training;
+using Dalle.Data.Sources;
 using Dalle.Model.Safetensors;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
@@ -87,7 +88,7 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
             var stage = services.GetServices<IStage>().First(stage => stage.Stage == lease.Stage);
             return await stage.Run(new StageContext(lease, Id.Job, Folder, device, clock, run), cancellationToken);
         }
-        catch (Exception error) when (error is InvalidRequestException or InvalidDataException or ArgumentException or SafetensorsException)
+        catch (Exception error) when (error is InvalidRequestException or InvalidDataException or SourceException or ArgumentException or SafetensorsException)
         {
             LogFailed(logger, error, Id, lease.Stage);
             return new FailedReport(error.Message);

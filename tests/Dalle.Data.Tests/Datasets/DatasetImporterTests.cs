@@ -167,6 +167,19 @@ public sealed class DatasetImporterTests : IDisposable
     }
 
     [Fact]
+    public async Task ReadPicture_ChangedShard_NamesTheSample()
+    {
+        await DatasetImporter.Import(new ListSource(Numbered(1)), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        var shard = Path.Combine(Target, "train-00000.tar");
+        var bytes = File.ReadAllBytes(shard);
+        bytes.AsSpan(512, 40).Clear();
+        File.WriteAllBytes(shard, bytes);
+
+        using var dataset = ShardDataset.Open(Target);
+        Assert.Contains("'id-0'", Assert.Throws<InvalidDataException>(() => dataset.ReadPicture(0)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Open_ByName_FindsScenesOrSaysWhatToDo()
     {
         using var scenes = Dataset.Open("scenes");
