@@ -1,0 +1,80 @@
+using Dalle.Contracts;
+using Dalle.Contracts.Training;
+using Dalle.Grains.Training;
+
+namespace Dalle.Grains.Tests.Training;
+
+/// <summary>The rules of a training job, without a cluster.</summary>
+public sealed class TrainingJobStateTests
+{
+    private static readonly TrainingSpec Spec = new() { Preset = "test", Dataset = "scenes", Model = "m", Seed = 1 };
+
+    private static readonly TrainingJobState Running = new TrainingJobState().Start(Spec, DateTimeOffset.UnixEpoch);
+
+    [Fact]
+    public void Start_AgainWithTheSameSpec_ChangesNothing() => Assert.Same(Running, Running.Start(Spec with { }, DateTimeOffset.MaxValue));
+
+    [Fact]
+    public void Start_WithAnotherSpec_IsRefused() =>
+        Assert.Throws<InvalidRequestException>(() => Running.Start(Spec with { Seed = 2 }, DateTimeOffset.UnixEpoch));
+
+    [Fact]
+    public void CompleteStage_GoesThroughEveryStage_AndEndsCompleted()
+    {
+        var state = Running;
+        var stages = new List<TrainingStage>();
+        while (state.Phase == TrainingPhase.Running)
+        {
+            stages.Add(state.Stage);
+            state = state.CompleteStage();
+        }
+
+        Assert.Equal(Enum.GetValues<TrainingStage>(), stages);
+        Assert.Equal(TrainingPhase.Completed, state.Phase);
+    }
+
+    [Fact]
+    public void Name_OfTheStagesCheckpoint_IsWhereTheNextLeaseGoesOn()
+    {
+        var checkpoint = new CheckpointManifest(TrainingStage.Prepare, 10, "jobs/j/checkpoints/prepare/step-00000010");
+        var state = Running.Name(checkpoint).NextLease();
+
+        Assert.Equal(checkpoint, state.Lease().Checkpoint);
+        Assert.Equal(1, state.Lease().Epoch);
+    }
+
+    [Fact]
+    public void Name_OfAnotherStagesCheckpoint_IsPassedOver() =>
+        Assert.Null(Running.Name(new CheckpointManifest(TrainingStage.Prior, 10, "x")).Checkpoint);
+
+    [Fact]
+    public void CompleteStage_ForgetsTheCheckpoint_SoThatTheNextStageBegins() =>
+        Assert.Null(Running.Name(new CheckpointManifest(TrainingStage.Prepare, 10, "x")).CompleteStage().Checkpoint);
+
+    [Theory]
+    [InlineData(TrainingPhase.Paused)]
+    [InlineData(TrainingPhase.Failed)]
+    public void Resume_OfARestingJob_RunsAgainWithoutTheFailure(TrainingPhase phase)
+    {
+        var state = (Running with { Phase = phase, Failure = "disk full" }).Resume();
+
+        Assert.Equal((TrainingPhase.Running, null), (state.Phase, state.Failure));
+    }
+
+    [Theory]
+    [InlineData(TrainingPhase.Completed)]
+    [InlineData(TrainingPhase.Cancelled)]
+    public void Resume_OfAnEndedJob_IsRefused(TrainingPhase phase) =>
+        Assert.Throws<InvalidRequestException>(() => (Running with { Phase = phase }).Resume());
+
+    [Fact]
+    public void Cancel_OfACompletedJob_IsRefused() =>
+        Assert.Throws<InvalidRequestException>(() => (Running with { Phase = TrainingPhase.Completed }).Cancel());
+
+    [Fact]
+    public void Spend_AddsUpOverTheRunsOfAStage() =>
+        Assert.Equal(5, Running.Spend(TimeSpan.FromSeconds(2)).Spend(TimeSpan.FromSeconds(3)).SecondsSpent);
+
+    [Fact]
+    public void Status_OfAJobThatWasNeverStarted_IsNotFound() => Assert.Throws<NotFoundException>(() => new TrainingJobState().Status("j"));
+}
