@@ -23,13 +23,11 @@ internal sealed class PriorTrain : IBenchmark
             Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024,
         };
         using var steps = new TrainingSteps(config, batch: 8);
-        var peer = PeerScript.Measure("prior_train.py", "4096", "1024");
-        var own = steps.Fastest();
+        var (own, peer) = steps.Beside("prior_train.py", "4096", "1024");
         yield return new("prior-train", steps.Tokens / own, "tokens/s", DallePytorch);
-        yield return new("prior-train step", own * 1e3, "ms", Least(peer, PeerScript.Measure("prior_train.py", "4096", "1024")), HigherIsBetter: false);
+        yield return new("prior-train step", own * 1e3, "ms", peer, HigherIsBetter: false);
+        yield return new("prior-train memory", Environment.WorkingSet / 1e6, "MB", HigherIsBetter: false);
     }
-
-    internal static double? Least(double? left, double? right) => left < right ? left : right;
 }
 
 /// <summary>Training at the size of a plain GPT with one vocabulary of 8192: here both vocabularies are that large, so that every position has as much to predict.</summary>
@@ -46,9 +44,8 @@ internal sealed class PriorTrainProbe : IBenchmark
             Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 8192, GridSize = 16, ImageVocabulary = 8192,
         };
         using var steps = new TrainingSteps(config, batch: 8);
-        var peer = PeerScript.Measure("gpt_train.py");
-        var own = steps.Fastest();
-        yield return new("prior-train-8192 step", own * 1e3, "ms", PriorTrain.Least(peer, PeerScript.Measure("gpt_train.py")), HigherIsBetter: false);
+        var (own, peer) = steps.Beside("gpt_train.py");
+        yield return new("prior-train-8192 step", own * 1e3, "ms", peer, HigherIsBetter: false);
     }
 }
 
@@ -77,8 +74,22 @@ internal sealed class TrainingSteps : IDisposable
     /// <summary>Sequence positions of one update.</summary>
     public int Tokens { get; }
 
-    /// <summary>Seconds of the fastest update.</summary>
-    public double Fastest()
+    /// <summary>Seconds of the fastest update and milliseconds of a peer's, measured in turns so that both meet the same noise.</summary>
+    public (double Own, double? Peer) Beside(string script, params string[] arguments)
+    {
+        var own = Fastest();
+        var peer = PeerScript.Measure(script, arguments);
+        own = Math.Min(own, Fastest());
+        return (own, PeerScript.Measure(script, arguments) is { } again && again < peer ? again : peer);
+    }
+
+    public void Dispose()
+    {
+        _trainer.Dispose();
+        _scope.Dispose();
+    }
+
+    private double Fastest()
     {
         for (var i = 0; i < WarmUp; i++)
         {
@@ -91,11 +102,5 @@ internal sealed class TrainingSteps : IDisposable
             _trainer.Step(_step++, _text, _image);
             return Stopwatch.GetElapsedTime(start).TotalSeconds;
         });
-    }
-
-    public void Dispose()
-    {
-        _trainer.Dispose();
-        _scope.Dispose();
     }
 }
