@@ -19,3 +19,7 @@ public sealed class OverloadedException(string message, TimeSpan retryAfter) : E
     /// <summary>When to try again.</summary>
     [Id(0)] public TimeSpan RetryAfter { get; } = retryAfter;
 }
+
+/// <summary>A generation session ended without its pictures, and will not give them.</summary>
+[GenerateSerializer, Alias("GenerationFailedException")]
+public sealed class GenerationFailedException(string message) : Exception(message);

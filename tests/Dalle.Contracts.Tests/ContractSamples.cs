@@ -1,3 +1,4 @@
+using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
@@ -85,6 +86,12 @@ internal static class ContractSamples
         new DoneReport(Model),
         new StoppedReport(),
         new FailedReport("disk full"),
+        new SiloPlacement(),
+        new SampleRequest(Request, Model, [[1, 2], [3, 4]]),
+        new SamplingStarted(5),
+        new RowsSampled([[1, 2], [3, 4]]),
+        new PartialDecoded(1, 2, new byte[] { 1, 2, 3 }),
+        new PictureDecoded(1, new byte[] { 1, 2, 3 }),
         new GenerationStatus(GenerationPhase.Failed, Request, 3, "gone"),
     ];
 
@@ -94,5 +101,6 @@ internal static class ContractSamples
         new NotFoundException("no such job"),
         new OverloadedException("full", TimeSpan.FromSeconds(3)),
         new StaleLeaseException(1, 2),
+        new GenerationFailedException("no generator"),
     ];
 }

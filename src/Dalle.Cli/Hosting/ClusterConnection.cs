@@ -29,7 +29,7 @@ internal sealed class ClusterConnection : IAsyncDisposable
     {
         if (await FindSilo(context.DataDirectory, cancellationToken) is { } card)
         {
-            return new(await DalleClient.Connect(card, cancellationToken), Path.Combine(context.DataDirectory, "artifacts"), embedded: null);
+            return new(await DalleClient.Connect(card, cancellationToken: cancellationToken), Path.Combine(context.DataDirectory, "artifacts"), embedded: null);
         }
 
         var silo = SiloHost.Build(context, options => options.HttpPort = 0);

@@ -47,6 +47,13 @@ public sealed record GenerationRequest
         Require(PartialPictures is >= 0 and <= 16, nameof(PartialPictures), "0 to 16", PartialPictures);
     }
 
+    /// <summary>After which rows, counted from 0, partial pictures are sent: evenly spaced, never after the last row, which makes the picture whole.</summary>
+    public IReadOnlyList<int> PartialRows(int gridSize)
+    {
+        var count = Math.Min(PartialPictures, gridSize - 1);
+        return [.. Enumerable.Range(1, count).Select(i => (i * gridSize / (count + 1)) - 1)];
+    }
+
     private static void Require(bool holds, string field, string expected, object? found)
     {
         if (!holds)

@@ -23,7 +23,7 @@ public interface IGenerationSessionGrain : IGrainWithStringKey
     /// <summary>Starts the request, or goes on with the same one, and streams its events to the end.</summary>
     /// <param name="request">What is asked for; a repeat must be equal.</param>
     /// <param name="after">Sequence number of the last event already seen; 0 for all.</param>
-    /// <param name="cancellationToken">Ends the stream; the last reader to leave cancels the session.</param>
+    /// <param name="cancellationToken">Ends the stream. A session that no one reads for some seconds is cancelled; <see cref="Cancel"/> does it at once.</param>
     /// <exception cref="InvalidRequestException">The request is not valid, or the session runs another one.</exception>
     /// <exception cref="NotFoundException">No such model is published.</exception>
     /// <exception cref="OverloadedException">The generators' queue is full.</exception>
@@ -33,6 +33,7 @@ public interface IGenerationSessionGrain : IGrainWithStringKey
     [ReadOnly]
     Task<GenerationStatus> GetStatus(CancellationToken cancellationToken = default);
 
-    /// <summary>Ends the session; its slots are free within one token.</summary>
+    /// <summary>Ends the session, if it is not over; its slots are free within one token.</summary>
+    /// <exception cref="NotFoundException">No such session was started.</exception>
     Task Cancel(CancellationToken cancellationToken = default);
 }

@@ -1,13 +1,47 @@
+using Dalle.Contracts.Models;
+
 namespace Dalle.Contracts.Generation;
 
-/// <summary>One generation engine on one device: samples the pictures of many requests together.</summary>
+/// <summary>The generation engine of one silo, keyed by the silo's address. Requests that wait are sampled together, step by step.</summary>
 public interface IGeneratorGrain : IGrainWithStringKey
 {
-    /// <summary>Draws a request's pictures. Its events come without numbers; the same request gives the same events in the same order.</summary>
-    /// <param name="request">What is asked for, valid.</param>
-    /// <param name="given">Tokens of whole rows that were sampled before, one list per candidate, each as long as the others; empty to begin.</param>
-    /// <param name="cancellationToken">Frees the request's places within one token.</param>
-    /// <exception cref="NotFoundException">No such model is published.</exception>
+    /// <summary>Samples a request's pictures, or the rest of them, and streams what happens. Leaving the enumeration frees the slots within one token.</summary>
+    /// <exception cref="InvalidRequestException">The prompt comes to more tokens than the model takes.</exception>
     /// <exception cref="OverloadedException">The queue is full.</exception>
-    IAsyncEnumerable<GenerationEvent> Sample(GenerationRequest request, IReadOnlyList<IReadOnlyList<int>> given, CancellationToken cancellationToken = default);
+    IAsyncEnumerable<GeneratorReport> Sample(SampleRequest request, CancellationToken cancellationToken = default);
 }
+
+/// <summary>What a generator is to draw.</summary>
+/// <param name="Request">What was asked for.</param>
+/// <param name="Model">The model, as it was published when the session began.</param>
+/// <param name="Tokens">Image tokens that are already known, in raster order, whole rows, for each candidate.</param>
+[GenerateSerializer, Immutable, Alias("SampleRequest")]
+public sealed record SampleRequest(
+    [property: Id(0)] GenerationRequest Request, [property: Id(1)] ModelManifest Model, [property: Id(2)] IReadOnlyList<IReadOnlyList<int>> Tokens);
+
+/// <summary>What a generator tells the session that asked it: that it began, then rows with partial pictures between them, then each picture.</summary>
+[GenerateSerializer, Immutable, Alias("GeneratorReport")]
+public abstract record GeneratorReport;
+
+/// <summary>The request has left the queue.</summary>
+/// <param name="PromptTokens">Text tokens the prompt came to.</param>
+[GenerateSerializer, Immutable, Alias("SamplingStarted")]
+public sealed record SamplingStarted([property: Id(0)] int PromptTokens) : GeneratorReport;
+
+/// <summary>The next row of every candidate.</summary>
+/// <param name="Tokens">Image tokens of the row, left to right, for each candidate.</param>
+[GenerateSerializer, Immutable, Alias("RowsSampled")]
+public sealed record RowsSampled([property: Id(0)] IReadOnlyList<IReadOnlyList<int>> Tokens) : GeneratorReport;
+
+/// <summary>One of the asked-for partial pictures.</summary>
+/// <param name="Candidate">The picture, counted from 0.</param>
+/// <param name="Index">Which of the candidate's partial pictures, counted from 0.</param>
+/// <param name="Png">The picture, as a PNG; what is not sampled yet is white.</param>
+[GenerateSerializer, Immutable, Alias("PartialDecoded")]
+public sealed record PartialDecoded([property: Id(0)] int Candidate, [property: Id(1)] int Index, [property: Id(2)] ReadOnlyMemory<byte> Png) : GeneratorReport;
+
+/// <summary>A whole picture.</summary>
+/// <param name="Candidate">The picture, counted from 0.</param>
+/// <param name="Png">The picture, as a PNG.</param>
+[GenerateSerializer, Immutable, Alias("PictureDecoded")]
+public sealed record PictureDecoded([property: Id(0)] int Candidate, [property: Id(1)] ReadOnlyMemory<byte> Png) : GeneratorReport;

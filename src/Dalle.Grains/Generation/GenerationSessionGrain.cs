@@ -2,136 +2,272 @@ using System.Runtime.CompilerServices;
 using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
-using Dalle.Grains.Events;
+using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 
 namespace Dalle.Grains.Generation;
 
-/// <inheritdoc cref="IGenerationSessionGrain"/>
-/// <remarks>Reentrant: several readers follow one run, and a cancel must get in while they wait.</remarks>
-[Reentrant]
-public sealed class GenerationSessionGrain(
-    [PersistentState("session", GenerationStorage.Name)] IPersistentState<GenerationSessionState> session) : Grain, IGenerationSessionGrain, IDisposable
+/// <summary>Keeps a generation session and streams it. The rules are <see cref="GenerationSessionState"/>'s; this grain finds generators, persists and tells.</summary>
+/// <remarks>Reentrant: readers, status and cancellation get in while the session is drawn. Only the drawing changes the state, and cancellation once that has ended.</remarks>
+[Reentrant, CollectionAgeLimit(Minutes = 2)]
+internal sealed partial class GenerationSessionGrain(
+    [PersistentState("session", GenerationStorage.Name)] IPersistentState<GenerationSessionState> session,
+    GeneratorDirectory generators, TimeProvider clock, ILogger<GenerationSessionGrain> logger)
+    : Grain, IGenerationSessionGrain, IDisposable
 {
-    /// <summary>The one engine there is for now; more are placed by load.</summary>
-    private const string Generator = "0";
+    /// <summary>Generators lost without a row in between, before the session is declared failed.</summary>
+    private const int MaxAttempts = 10;
 
-    private readonly EventLog<GenerationEvent> _events = new((entry, last) => entry with { Sequence = last + 1 }, entry => entry.Sequence, capacity: int.MaxValue);
-    private CancellationTokenSource _running = new();
-    private Task _run = Task.CompletedTask;
-    private Task _saving = Task.CompletedTask;
-    private Exception? _error;
-    private int _readers;
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Time a session is drawn without a reader: one that was cut off comes back within it.</summary>
+    private static readonly TimeSpan ReaderAbsence = TimeSpan.FromSeconds(10);
+
+    private readonly SemaphoreSlim _writing = new(1);
+    private SessionEvents _events = new();
+    private CancellationTokenSource _drawing = new();
+    private Task? _draw;
+    private IGrainTimer? _absence;
+
+    private string SessionId => this.GetPrimaryKeyString();
+
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => await StopDrawing(cancellationToken);
 
     public async IAsyncEnumerable<GenerationEvent> Generate(
         GenerationRequest request, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         request.Validate();
-        await Begin(session.State.Start(request), cancellationToken);
-        _readers++;
-        try
+        session.State.RequireSame(request);
+        await Begin(request, cancellationToken);
+        _absence?.Dispose();
+        await foreach (var item in _events.Follow(after, OnUnread, cancellationToken))
         {
-            var run = _run;
-            await foreach (var entry in _events.Follow(after, () => run.IsCompleted, cancellationToken))
-            {
-                yield return entry;
-            }
-        }
-        finally
-        {
-            if (--_readers == 0 && !_run.IsCompleted)
-            {
-                await Cancel(CancellationToken.None);
-            }
-        }
-
-        if (_error is not null)
-        {
-            throw _error;
+            yield return item;
         }
     }
 
-    public Task<GenerationStatus> GetStatus(CancellationToken cancellationToken = default) => Task.FromResult(session.State is { Request: { } request } state
-        ? new GenerationStatus(state.Phase, request, state.Rows, state.Failure)
-        : throw new NotFoundException($"There is no session '{this.GetPrimaryKeyString()}'."));
+    public Task<GenerationStatus> GetStatus(CancellationToken cancellationToken = default)
+    {
+        RequireStarted();
+        return Task.FromResult(session.State.Status());
+    }
 
     public async Task Cancel(CancellationToken cancellationToken = default)
     {
-        await _running.CancelAsync();
-        await _run.WaitAsync(cancellationToken);
+        RequireStarted();
+        if (!session.State.Over)
+        {
+            await StopDrawing(cancellationToken);
+            await End(session.State.Cancel(), new GenerationFailedException($"Session '{SessionId}' was cancelled."));
+        }
     }
 
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => Cancel(cancellationToken);
-
-    public void Dispose() => _running.Dispose();
-
-    private async Task Begin(GenerationSessionState next, CancellationToken cancellationToken)
+    public void Dispose()
     {
-        if (!_run.IsCompleted || (_events.Last > 0 && session.State.Phase == GenerationPhase.Completed))
+        _absence?.Dispose();
+        _drawing.Dispose();
+        _writing.Dispose();
+    }
+
+    /// <summary>Sees to it that the session is being drawn, or has been.</summary>
+    private async Task Begin(GenerationRequest request, CancellationToken cancellationToken)
+    {
+        if (session.State.Request is null)
+        {
+            var model = await GrainFactory.GetGrain<IModelCatalogGrain>(0).Get(request.Model, cancellationToken);
+            await Save(session.State.Start(request, model, clock.GetUtcNow()));
+        }
+
+        if (_draw is not null)
         {
             return;
         }
 
-        // Unknown models are refused before anything is stored.
-        await GrainFactory.GetGrain<IModelCatalogGrain>(0).Get(next.Request!.Model, cancellationToken);
-        _error = null;
-        _running.Dispose();
-        _running = new();
-        _run = Run(next, _running.Token);
-        _ = _run.ContinueWith(_ => _events.Wake(), TaskScheduler.Current);
+        switch (session.State.Phase)
+        {
+            case GenerationPhase.Failed:
+                throw new GenerationFailedException(session.State.Failure!);
+            case GenerationPhase.Cancelled:
+                throw new GenerationFailedException($"Session '{SessionId}' was cancelled.");
+            default:
+                _draw = Draw();
+                break;
+        }
     }
 
-    private async Task Run(GenerationSessionState begun, CancellationToken cancellationToken)
+    // Runs beside the grain's requests, on its scheduler. A completed session that has lost its pictures with its silo decodes them again.
+    private async Task Draw()
     {
-        session.State = begun;
+        var (events, cancellationToken) = (_events, _drawing.Token);
+        foreach (var item in session.State.Replay())
+        {
+            events.Add(item);
+        }
+
         try
         {
-            await session.WriteStateAsync(cancellationToken);
-
-            // An activation that lost its events makes them again: rows from the kept tokens, the rest by sampling.
-            var skip = _events.Last;
-            await foreach (var entry in GrainFactory.GetGrain<IGeneratorGrain>(Generator)
-                .Sample(session.State.Request!, session.State.Given(), cancellationToken).WithCancellation(cancellationToken))
-            {
-                if (skip-- > 0)
-                {
-                    continue;
-                }
-
-                _events.Add(entry);
-                if (entry is RowSampled row)
-                {
-                    session.State = session.State.Observe(row);
-                    SaveSoon();
-                }
-            }
-
-            await End(GenerationPhase.Completed, null);
+            await Sample(events, cancellationToken);
+            await Save(session.State.Complete(clock.GetUtcNow()));
+            events.Add(session.State.Ending());
+            events.Close(null);
         }
-        catch (Exception) when (cancellationToken.IsCancellationRequested)
+        catch (OverloadedException overloaded)
         {
-            await End(GenerationPhase.Cancelled, null);
+            await Forget(overloaded);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Cancelled or deactivated: whoever did it does the rest.
         }
         catch (Exception error)
         {
-            _error = error;
-            await End(GenerationPhase.Failed, error.Message);
+            LogFailed(logger, error, SessionId);
+            await End(session.State.Fail(error.Message), error is InvalidRequestException ? error : new GenerationFailedException(error.Message));
         }
     }
 
-    private async Task End(GenerationPhase phase, string? failure)
+    /// <summary>Draws the session on one generator after another, until one brings it to its end.</summary>
+    private async Task Sample(SessionEvents events, CancellationToken cancellationToken)
     {
-        await _saving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        session.State = session.State with { Phase = phase, Failure = failure };
-        await session.WriteStateAsync();
-    }
-
-    // One write at a time; rows that come meanwhile go with the next.
-    private void SaveSoon()
-    {
-        if (_saving.IsCompleted)
+        for (var attempt = 1; ; attempt++)
         {
-            _saving = session.WriteStateAsync();
+            var rows = session.State.Rows.Count;
+            try
+            {
+                await SampleOnAny(events, cancellationToken);
+                return;
+            }
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested && IsLoss(error))
+            {
+                attempt = session.State.Rows.Count > rows ? 1 : attempt;
+                LogGeneratorLost(logger, error, SessionId, session.State.Rows.Count, attempt);
+                if (attempt == MaxAttempts)
+                {
+                    throw new GenerationFailedException($"No generator could go on with the session after {attempt} attempts: {error.Message}");
+                }
+
+                await Task.Delay(RetryDelay, clock, cancellationToken);
+            }
         }
     }
+
+    /// <summary>Draws on the nearest generator that has room.</summary>
+    /// <exception cref="OverloadedException">None has.</exception>
+    private async Task SampleOnAny(SessionEvents events, CancellationToken cancellationToken)
+    {
+        OverloadedException? full = null;
+        foreach (var generator in generators.List())
+        {
+            try
+            {
+                await SampleOn(generator, events, cancellationToken);
+                return;
+            }
+            catch (OverloadedException overloaded)
+            {
+                full = full is null || overloaded.RetryAfter < full.RetryAfter ? overloaded : full;
+            }
+        }
+
+        throw full ?? (Exception)new SiloUnavailableException("There is no active silo.");
+    }
+
+    private async Task SampleOn(IGeneratorGrain generator, SessionEvents events, CancellationToken cancellationToken)
+    {
+        var pictures = 0;
+        await foreach (var report in generator.Sample(session.State.Remainder(), cancellationToken).WithCancellation(cancellationToken))
+        {
+            var (next, news) = session.State.Observe(report);
+
+            // Kept before it is told: what a reader has seen is never drawn otherwise.
+            await Save(next);
+            foreach (var item in news)
+            {
+                events.Add(item);
+            }
+
+            pictures += report is PictureDecoded ? 1 : 0;
+        }
+
+        if (pictures < session.State.Request!.Candidates)
+        {
+            throw new SiloUnavailableException($"The generator ended after {pictures} of {session.State.Request.Candidates} pictures.");
+        }
+    }
+
+    /// <summary>Whether an error means that the generator is gone, rather than that it refused.</summary>
+    private static bool IsLoss(Exception error) => error is OrleansException or TimeoutException or EnumerationAbortedException or OperationCanceledException;
+
+    /// <summary>The generators were full: the session may be begun again, and if there is nothing of it yet it is as if it had never been.</summary>
+    private async Task Forget(OverloadedException overloaded)
+    {
+        var events = _events;
+        (_events, _draw) = (new(), null);
+        if (session.State.Rows.Count == 0)
+        {
+            await session.ClearStateAsync();
+        }
+
+        events.Close(overloaded);
+    }
+
+    private async Task End(GenerationSessionState state, Exception reason)
+    {
+        await Save(state);
+        _events.Close(reason);
+    }
+
+    private async Task Save(GenerationSessionState next)
+    {
+        if (next == session.State)
+        {
+            return;
+        }
+
+        session.State = next;
+        await _writing.WaitAsync();
+        try
+        {
+            await session.WriteStateAsync();
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private async Task StopDrawing(CancellationToken cancellationToken)
+    {
+        await _drawing.CancelAsync();
+        if (_draw is { } draw)
+        {
+            await draw.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        }
+    }
+
+    private void OnUnread()
+    {
+        if (_draw is not null && !session.State.Over)
+        {
+            _absence?.Dispose();
+            _absence = this.RegisterGrainTimer(CancelUnread, new GrainTimerCreationOptions(ReaderAbsence, Timeout.InfiniteTimeSpan) { Interleave = true });
+        }
+    }
+
+    private Task CancelUnread(CancellationToken cancellationToken) =>
+        _events.Readers == 0 && session.State.Request is not null ? Cancel(cancellationToken) : Task.CompletedTask;
+
+    private void RequireStarted()
+    {
+        if (session.State.Request is null)
+        {
+            throw new NotFoundException($"There is no session '{SessionId}'.");
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId}: its generator was lost after {Rows} rows, attempt {Attempt}")]
+    private static partial void LogGeneratorLost(ILogger logger, Exception lost, string sessionId, int rows, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} failed")]
+    private static partial void LogFailed(ILogger logger, Exception error, string sessionId);
 }

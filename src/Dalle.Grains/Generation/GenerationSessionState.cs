@@ -1,49 +1,113 @@
 using Dalle.Contracts;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
 
 namespace Dalle.Grains.Generation;
 
-/// <summary>What must outlive any silo of a generation session, and the rules by which it changes.</summary>
+/// <summary>
+/// What must outlive any silo of a generation session, and the rules by which it changes: the request, the model, the tokens so far. Events are numbered by
+/// what they say, not by when they came, so they have the same numbers again after the session, or its generator, moved to another silo.
+/// </summary>
 [GenerateSerializer, Immutable, Alias("GenerationSessionState")]
 public sealed record GenerationSessionState
 {
-    /// <summary>What is asked for; null until the session is started.</summary>
+    /// <summary>What was asked for; null until the session is started.</summary>
     [Id(0)] public GenerationRequest? Request { get; init; }
 
-    [Id(1)] public GenerationPhase Phase { get; init; }
+    /// <summary>The model, as it was published when the session began.</summary>
+    [Id(1)] public ModelManifest? Model { get; init; }
 
-    /// <summary>Image tokens sampled so far, by candidate.</summary>
-    [Id(2)] public IReadOnlyList<IReadOnlyList<int>> Tokens { get; init; } = [];
+    [Id(2)] public GenerationPhase Phase { get; init; }
+
+    [Id(3)] public DateTimeOffset Started { get; init; }
+
+    /// <summary>Text tokens of the prompt; null until a generator has taken the request.</summary>
+    [Id(4)] public int? PromptTokens { get; init; }
+
+    /// <summary>Rows of image tokens, for each candidate.</summary>
+    [Id(5)] public IReadOnlyList<IReadOnlyList<IReadOnlyList<int>>> Rows { get; init; } = Array.Empty<IReadOnlyList<IReadOnlyList<int>>>();
+
+    /// <summary>From start to the last picture; null until then.</summary>
+    [Id(6)] public double? Seconds { get; init; }
 
     /// <summary>Why the session failed; null unless it did.</summary>
-    [Id(3)] public string? Failure { get; init; }
+    [Id(7)] public string? Failure { get; init; }
 
-    /// <summary>Rows that every candidate has.</summary>
-    [Id(4)] public int Rows { get; init; }
+    /// <summary>Whether nothing more will be sampled.</summary>
+    public bool Over => Phase is GenerationPhase.Completed or GenerationPhase.Failed or GenerationPhase.Cancelled;
 
-    /// <summary>A start, or another reader of the same request.</summary>
+    private int Candidates => Request!.Candidates;
+
+    private int GridSize => Model!.GridSize;
+
+    /// <summary>The first start; a repeat of the same request changes nothing.</summary>
     /// <exception cref="InvalidRequestException">The session runs another request.</exception>
-    public GenerationSessionState Start(GenerationRequest request) => Request is null || Request == request
-        ? this with { Request = request, Phase = Phase == GenerationPhase.Completed ? Phase : GenerationPhase.Running, Failure = null }
-        : throw new InvalidRequestException("The session id is taken by another request; use a new one.", "id");
-
-    /// <summary>A row of a candidate was sampled. Rows come in order; one that is known already changes nothing.</summary>
-    public GenerationSessionState Observe(RowSampled row)
+    public GenerationSessionState Start(GenerationRequest request, ModelManifest model, DateTimeOffset now)
     {
-        var tokens = Tokens.Count == 0 ? [.. Enumerable.Repeat<IReadOnlyList<int>>([], Request!.Candidates)] : Tokens.ToArray();
-        if (row.Row * row.Tokens.Count != tokens[row.Candidate].Count)
+        RequireSame(request);
+        return Request is not null ? this : this with { Request = request, Model = model, Phase = GenerationPhase.Running, Started = now };
+    }
+
+    /// <exception cref="InvalidRequestException">The session runs another request.</exception>
+    public void RequireSame(GenerationRequest request)
+    {
+        if (Request is { } own && own != request)
         {
-            return this;
+            throw new InvalidRequestException($"The session already draws '{own.Prompt}' with model '{own.Model}' and seed {own.Seed}; begin another session for another request.", "session");
         }
-
-        tokens[row.Candidate] = [.. tokens[row.Candidate], .. row.Tokens];
-        return this with { Tokens = tokens, Rows = tokens.Min(candidate => candidate.Count) / row.Tokens.Count };
     }
 
-    /// <summary>Tokens of the rows that every candidate has: what another generator goes on from.</summary>
-    public IReadOnlyList<IReadOnlyList<int>> Given()
+    /// <summary>Takes in what a generator reports, and tells what it means to readers.</summary>
+    public (GenerationSessionState State, IReadOnlyList<GenerationEvent> Events) Observe(GeneratorReport report)
     {
-        var shortest = Tokens.Count == 0 ? 0 : Tokens.Min(candidate => candidate.Count);
-        return shortest == 0 ? [] : [.. Tokens.Select(candidate => (IReadOnlyList<int>)[.. candidate.Take(shortest)])];
+        switch (report)
+        {
+            case SamplingStarted started:
+                return PromptTokens is null ? (this with { PromptTokens = started.PromptTokens }, [Beginning(started.PromptTokens)]) : (this, []);
+            case RowsSampled row:
+                return (this with { Rows = Rows.Append(row.Tokens).ToArray() }, [.. RowEvents(Rows.Count, row.Tokens)]);
+            case PartialDecoded partial:
+                return (this, [new PartialPicture(partial.Candidate, partial.Index, partial.Png) { Sequence = PartialNumber(partial.Index, partial.Candidate) }]);
+            case PictureDecoded picture:
+                return (this, [new PictureCompleted(picture.Candidate, Tokens(picture.Candidate), picture.Png) { Sequence = PictureNumber(picture.Candidate) }]);
+            default:
+                throw new InvalidOperationException($"A generator sent a {report.GetType().Name}, which this session does not know.");
+        }
     }
+
+    /// <summary>All pictures are there.</summary>
+    public GenerationSessionState Complete(DateTimeOffset now) =>
+        this with { Phase = GenerationPhase.Completed, Seconds = Seconds ?? (now - Started).TotalSeconds };
+
+    public GenerationSessionState Fail(string reason) => this with { Phase = GenerationPhase.Failed, Failure = reason };
+
+    public GenerationSessionState Cancel() => Over ? this : this with { Phase = GenerationPhase.Cancelled };
+
+    /// <summary>The last event.</summary>
+    public GenerationEvent Ending() =>
+        new GenerationCompleted(Candidates * GridSize * GridSize, Seconds!.Value) { Sequence = PictureNumber(Candidates) };
+
+    /// <summary>The events that the stored tokens tell of. Partial pictures are not told again; the pictures themselves are decoded anew from the tokens.</summary>
+    public IEnumerable<GenerationEvent> Replay() =>
+        PromptTokens is { } promptTokens ? Rows.SelectMany((tokens, row) => RowEvents(row, tokens)).Prepend(Beginning(promptTokens)) : [];
+
+    /// <summary>What a generator is to draw, or to go on with.</summary>
+    public SampleRequest Remainder() => new(Request!, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray());
+
+    /// <summary>What the session reports of itself.</summary>
+    public GenerationStatus Status() => new(Phase, Request!, Rows.Count, Failure);
+
+    private int[] Tokens(int candidate) => [.. Rows.SelectMany(row => row[candidate])];
+
+    private GenerationStarted Beginning(int promptTokens) => new(GridSize, Model!.ImageSize, promptTokens) { Sequence = 1 };
+
+    private IEnumerable<GenerationEvent> RowEvents(int row, IReadOnlyList<IReadOnlyList<int>> tokens) =>
+        tokens.Select((line, candidate) => new RowSampled(candidate, row, line) { Sequence = RowNumber(row, candidate) });
+
+    // The order is: beginning; each row of all candidates, followed by the partial pictures due after it; the pictures; the ending.
+    private long RowNumber(int row, int candidate) => 2 + ((row + Request!.PartialRows(GridSize).Count(partial => partial < row)) * (long)Candidates) + candidate;
+
+    private long PartialNumber(int index, int candidate) => RowNumber(Request!.PartialRows(GridSize)[index], candidate) + Candidates;
+
+    private long PictureNumber(int candidate) => RowNumber(GridSize, candidate);
 }

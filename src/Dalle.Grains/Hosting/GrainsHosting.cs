@@ -1,3 +1,6 @@
+using Dalle.Contracts.Cluster;
+using Dalle.Grains.Cluster;
+using Dalle.Grains.Generation;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Dalle.Grains.Hosting;
@@ -5,10 +8,12 @@ namespace Dalle.Grains.Hosting;
 /// <summary>Adds what decides to a silo.</summary>
 public static class GrainsHosting
 {
-    /// <summary>Adds the services of job, catalog and session grains. The silo brings default grain storage and reminders.</summary>
+    /// <summary>Adds the services of job, catalog and session grains. The silo brings default grain storage, storage <see cref="GenerationStorage.Name"/> and reminders.</summary>
     public static ISiloBuilder AddDalleGrains(this ISiloBuilder silo)
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
+        silo.Services.TryAddSingleton<GeneratorDirectory>();
+        silo.Services.AddPlacementDirector<SiloPlacement, SiloPlacementDirector>();
         return silo;
     }
 }

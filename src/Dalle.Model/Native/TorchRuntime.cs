@@ -41,6 +41,7 @@ public static class TorchRuntime
             if (!_routed)
             {
                 MatrixProducts.RouteToOneDnn();
+                Nnpack.Disable();
                 _routed = true;
             }
         }

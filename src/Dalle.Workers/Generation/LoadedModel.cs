@@ -1,7 +1,7 @@
+using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Data.Pictures;
 using Dalle.Data.Tokenization;
-using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
@@ -11,66 +11,75 @@ using Dalle.Workers.Artifacts;
 using Dalle.Workers.Models;
 using Dalle.Workers.Training;
 using static TorchSharp.torch;
+using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
 
 namespace Dalle.Workers.Generation;
 
-/// <summary>A published model in memory, ready to sample.</summary>
-/// <remarks>Used only on its device's thread, but for the tokenizer.</remarks>
+/// <summary>A published model in memory: tokenizer, prior ready to sample, decoder.</summary>
+/// <remarks>Made, used and disposed on its device's thread; only <see cref="Encode"/> may be called from anywhere.</remarks>
 internal sealed class LoadedModel : IDisposable
 {
-    private readonly ParameterStore _decoderParameters;
+    private readonly ParameterStore _vaeParameters;
     private readonly ParameterStore _priorParameters;
-    private readonly DiscreteVae _decoder;
+    private readonly TextTokenizer _tokenizer;
+    private readonly Vae _vae;
     private readonly Device _device;
 
-    /// <summary>Verifies the model's files and loads them.</summary>
-    /// <exception cref="InvalidDataException">A file is missing or is not the one that was published.</exception>
-    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device)
+    /// <summary>Reads a model whose files were verified.</summary>
+    /// <param name="store">Where its files are.</param>
+    /// <param name="manifest">The model.</param>
+    /// <param name="device">Where its tensors go.</param>
+    /// <param name="threads">Threads to sample with.</param>
+    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads)
     {
-        ModelFolder.Verify(store, manifest);
-        (Manifest, Preset, _device) = (manifest, Preset.Find(manifest.Preset), device);
-        Tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
-        _decoderParameters = new(DiscreteVae.Declare(Preset.DiscreteVae), Precision.Float32, device, trains: false);
-        ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _decoderParameters);
-        _decoder = new(Preset.DiscreteVae, _decoderParameters);
-        _priorParameters = new(TransformerParameters.Declare(Preset.Transformer), Precision.Float32, device, trains: false);
+        (Name, Preset, _device) = (manifest.Name, Preset.Find(manifest.Preset), device);
+        _tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
+        _vaeParameters = new ParameterStore(Vae.Declare(Preset.DiscreteVae), Precision.Float32, device, trains: false);
+        _priorParameters = new ParameterStore(TransformerParameters.Declare(Preset.Transformer), Preset.PriorTraining.Precision, device, trains: false);
+        ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
-        Sampler = new(Preset.Transformer, _priorParameters);
+        _vae = new Vae(Preset.DiscreteVae, _vaeParameters);
+        Sampler = new Sampler(Preset.Transformer, _priorParameters, threads);
     }
 
-    public ModelManifest Manifest { get; }
+    public string Name { get; }
 
     public Preset Preset { get; }
 
-    public TextTokenizer Tokenizer { get; }
+    public int GridSize => Preset.Transformer.GridSize;
 
     public Sampler Sampler { get; }
 
-    /// <summary>Image tokens of one row.</summary>
-    public int RowLength => Preset.Transformer.GridSize;
-
-    /// <summary>Decodes a picture, by itself, so that its pixels depend on nothing else. Rows that are not sampled yet are white.</summary>
-    /// <param name="tokens">Image tokens of whole rows, in raster order.</param>
-    public Picture Decode(ReadOnlySpan<int> tokens)
+    /// <summary>The prompt's text tokens.</summary>
+    /// <exception cref="InvalidRequestException">They are more than the model takes.</exception>
+    public IReadOnlyList<int> Encode(string prompt)
     {
-        using var scope = NewDisposeScope();
-        var (grid, size) = (Preset.DiscreteVae.GridSize, Preset.DiscreteVae.ImageSize);
-        var all = new long[grid * grid];
-        for (var i = 0; i < all.Length; i++)
-        {
-            // The last row stands in for the missing ones: the decoder sees past the seam, and what it paints there is covered.
-            all[i] = tokens[i < tokens.Length ? i : tokens.Length - grid + (i % grid)];
-        }
-
-        var picture = Pixels.ToPictures(_decoder.Decode(tensor(all, [1, grid, grid], device: _device)))[0];
-        picture.Rgb.AsSpan(tokens.Length / grid * (size / grid) * size * 3).Fill(byte.MaxValue);
-        return picture;
+        var tokens = _tokenizer.Encode(prompt);
+        return tokens.Count <= Preset.Transformer.TextLength ? tokens : throw new InvalidRequestException(
+            $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Preset.Transformer.TextLength}; shorten it.", "Prompt");
     }
 
+    /// <summary>The picture of a whole grid of image tokens, or of its first rows on a white ground.</summary>
+    /// <remarks>One picture at a time: the same tokens give the same bytes, whatever else is drawn.</remarks>
+    public Picture Decode(IReadOnlyList<int> tokens)
+    {
+        using var scope = NewDisposeScope();
+        var rows = tokens.Count / GridSize;
+
+        // The decoder looks beyond a row's edge: it is shown the last row again rather than an arbitrary code.
+        var grid = Enumerable.Range(0, GridSize * GridSize).Select(i => (long)tokens[(Math.Min(i / GridSize, rows - 1) * GridSize) + (i % GridSize)]).ToArray();
+        var size = Preset.DiscreteVae.ImageSize;
+        var known = rows * size / GridSize;
+        var pixels_BCHW = _vae.Decode(tensor(grid, [1, GridSize, GridSize], device: _device));
+        pixels_BCHW.narrow(2, known, size - known).fill_(1);
+        return Pixels.ToPictures(pixels_BCHW)[0];
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         Sampler.Dispose();
         _priorParameters.Dispose();
-        _decoderParameters.Dispose();
+        _vaeParameters.Dispose();
     }
 }

@@ -17,8 +17,9 @@ public static class WorkersHosting
     public static ISiloBuilder AddDalleWorkers(this ISiloBuilder silo, Action<WorkerOptions>? configure = null)
     {
         silo.Services.AddDalleWorkers(configure);
+        silo.Services.AddOptions<GeneratorOptions>().ValidateOnStart();
+        silo.Services.AddSingleton<IValidateOptions<GeneratorOptions>, GeneratorOptionsValidator>();
         silo.Services.AddSingleton<GenerationEngine>();
-        silo.Services.AddHostedService(provider => provider.GetRequiredService<GenerationEngine>());
         silo.Services.AddSingleton<WorkerDrain>();
         silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<WorkerDrain>());
         silo.Services.AddSingleton<IStage, PrepareStage>();

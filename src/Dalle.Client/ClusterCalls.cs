@@ -1,0 +1,112 @@
+using System.Runtime.CompilerServices;
+using Dalle.Contracts;
+
+namespace Dalle.Client;
+
+/// <summary>Makes calls that never hang: the runtime's own timeout does not end a call whose silo was killed soon enough.</summary>
+internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider clock)
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
+
+    public DalleClientOptions Options => options;
+
+    /// <summary>One call within a deadline.</summary>
+    /// <exception cref="TimeoutException">The cluster did not answer in time.</exception>
+    public async Task<T> Ask<T>(string what, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken, TimeSpan? within = null)
+    {
+        var deadline = within ?? options.CallTimeout;
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            return await call(leaving.Token).WaitAsync(deadline, clock, cancellationToken);
+        }
+        catch (TimeoutException error)
+        {
+            await leaving.CancelAsync();
+            throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
+        }
+    }
+
+    public Task Ask(string what, Func<CancellationToken, Task> call, CancellationToken cancellationToken, TimeSpan? within = null) => Ask(
+        what,
+        async token =>
+        {
+            await call(token);
+            return true;
+        },
+        cancellationToken,
+        within);
+
+    /// <summary>A numbered stream that goes on after a cut: when it fails or falls silent it is opened again behind the last item received.</summary>
+    /// <param name="what">Names the stream in errors.</param>
+    /// <param name="probe">A question that shows whether the stream's source is alive.</param>
+    /// <param name="open">Opens the stream behind a sequence number.</param>
+    /// <param name="sequenceOf">An item's number; they grow.</param>
+    /// <param name="after">Number of the last item already known.</param>
+    /// <param name="cancellationToken">Ends the stream.</param>
+    public async IAsyncEnumerable<T> Follow<T>(
+        string what, Func<CancellationToken, Task> probe,
+        Func<long, CancellationToken, IAsyncEnumerable<T>> open, Func<T, long> sequenceOf, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var failures = 0; ; await Task.Delay(RetryDelay, clock, cancellationToken))
+        {
+            using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var stream = open(after, leaving.Token).GetAsyncEnumerator(leaving.Token);
+            try
+            {
+                while (await Next(stream) is { } moved)
+                {
+                    if (!moved)
+                    {
+                        yield break;
+                    }
+
+                    after = sequenceOf(stream.Current);
+                    yield return stream.Current;
+                }
+            }
+            finally
+            {
+                await leaving.CancelAsync();
+                Abandon(stream);
+            }
+
+            // Whether there is a next item; null for a cut.
+            async Task<bool?> Next(IAsyncEnumerator<T> from)
+            {
+                try
+                {
+                    var moved = await from.MoveNextAsync().AsTask().WaitAsync(options.StreamSilence, clock, cancellationToken);
+                    failures = 0;
+                    return moved;
+                }
+                catch (TimeoutException)
+                {
+                    // Silence may be all there is to hear, or a silo that is gone: a question tells.
+                    await Ask(what, probe, cancellationToken);
+                    return null;
+                }
+                catch (Exception error) when (!cancellationToken.IsCancellationRequested && IsCut(error) && ++failures < options.StreamAttempts)
+                {
+                    return null;
+                }
+            }
+        }
+    }
+
+    /// <summary>Whether an error speaks of the connection or the silo, not of what was asked.</summary>
+    private static bool IsCut(Exception error) => error is not (InvalidRequestException or NotFoundException or OverloadedException or GenerationFailedException);
+
+    /// <summary>Disposes a stream without waiting for it: its silo may be gone.</summary>
+    private static void Abandon<T>(IAsyncEnumerator<T> stream) => _ = Task.Run(async () =>
+    {
+        try
+        {
+            await stream.DisposeAsync();
+        }
+        catch (Exception)
+        {
+            // The other side ends the stream by itself.
+        }
+    });
+}

@@ -1,0 +1,28 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace Dalle.Workers.Generation;
+
+/// <summary>How this host generates.</summary>
+public sealed class GeneratorOptions
+{
+    /// <summary>Pictures sampled together, at most. More raise throughput and memory. Default: 64.</summary>
+    [Range(64, 4096, ErrorMessage = "GeneratorOptions.MaxBatch: expected 64 to 4096 pictures.")]
+    public int MaxBatch { get; set; } = 64;
+
+    /// <summary>Requests that may wait; further ones are refused. Default: 128.</summary>
+    [Range(1, 100_000, ErrorMessage = "GeneratorOptions.MaxWaiting: expected 1 to 100000 requests.")]
+    public int MaxWaiting { get; set; } = 128;
+
+    /// <summary>Models kept in memory; the one unused for longest makes room. Default: 2.</summary>
+    [Range(1, 64, ErrorMessage = "GeneratorOptions.LoadedModels: expected 1 to 64 models.")]
+    public int LoadedModels { get; set; } = 2;
+
+    /// <summary>Time sampling holds the device before other work gets its turn; one token takes what it takes. Default: 20 milliseconds.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "00:00:10", ErrorMessage = "GeneratorOptions.TurnLength: expected 1 millisecond to 10 seconds.")]
+    public TimeSpan TurnLength { get; set; } = TimeSpan.FromMilliseconds(20);
+}
+
+/// <summary>Checks <see cref="GeneratorOptions"/> when the host starts.</summary>
+[OptionsValidator]
+internal sealed partial class GeneratorOptionsValidator : IValidateOptions<GeneratorOptions>;

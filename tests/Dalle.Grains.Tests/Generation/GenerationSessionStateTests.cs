@@ -1,0 +1,91 @@
+using Dalle.Contracts;
+using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
+using Dalle.Grains.Generation;
+
+namespace Dalle.Grains.Tests.Generation;
+
+public sealed class GenerationSessionStateTests
+{
+    private static readonly GenerationRequest Request = new() { Model = "m", Prompt = "a", Candidates = 2, PartialPictures = 1 };
+    private static readonly ModelManifest Model = new() { Name = "m", Preset = "test", Path = "models/m", Published = default, ImageSize = 8, GridSize = 2, Parameters = 1 };
+    private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch;
+
+    [Fact]
+    public void Start_Repeated_ChangesNothing_AndAnotherRequestIsRefused()
+    {
+        var state = new GenerationSessionState().Start(Request, Model, Now);
+
+        Assert.Same(state, state.Start(Request with { }, Model, Now.AddSeconds(1)));
+        Assert.Equal("session", Assert.Throws<InvalidRequestException>(() => state.Start(Request with { Seed = 1 }, Model, Now)).Parameter);
+    }
+
+    [Fact]
+    public void Observe_NumbersEventsWithoutGaps()
+    {
+        var (state, events) = Play(Reports());
+
+        Assert.Equal(Enumerable.Range(1, 10).Select(i => (long)i), [.. events.Select(item => item.Sequence), state.Complete(Now).Ending().Sequence]);
+        Assert.Equal(
+            "GenerationStarted RowSampled RowSampled PartialPicture PartialPicture RowSampled RowSampled PictureCompleted PictureCompleted",
+            string.Join(' ', events.Select(item => item.GetType().Name)));
+        Assert.Equal([2, 3, 6, 7], Assert.IsType<PictureCompleted>(events[^1]).Tokens);
+    }
+
+    [Fact]
+    public void Replay_AfterALoss_GivesTheSameNumbers_AndTheRestGoesOn()
+    {
+        var (_, whole) = Play(Reports());
+        var (interrupted, _) = Play([.. Reports().Take(2)]);
+
+        var replayed = interrupted.Replay().ToList();
+        var (_, rest) = Play([new SamplingStarted(3), .. Reports().Skip(4)], interrupted);
+
+        Assert.Equal([[0, 1], [2, 3]], interrupted.Remainder().Tokens);
+        Assert.Equal(whole.Where(item => item is not PartialPicture).Select(Text), replayed.Concat(rest).Select(Text));
+    }
+
+    [Fact]
+    public void Cancel_OfACompletedSession_ChangesNothing()
+    {
+        var state = new GenerationSessionState().Start(Request, Model, Now);
+
+        Assert.Equal(GenerationPhase.Cancelled, state.Cancel().Phase);
+        Assert.Equal(GenerationPhase.Completed, state.Complete(Now).Cancel().Phase);
+    }
+
+    [Fact]
+    public void Complete_Again_KeepsTheTimeItTook()
+    {
+        var state = new GenerationSessionState().Start(Request, Model, Now).Complete(Now.AddSeconds(2));
+
+        Assert.Equal(state, state.Complete(Now.AddSeconds(9)));
+        Assert.Equal(new GenerationCompleted(8, 2) { Sequence = 10 }, state.Ending());
+    }
+
+    private static GeneratorReport[] Reports() =>
+    [
+        new SamplingStarted(3),
+        new RowsSampled([[0, 1], [2, 3]]),
+        new PartialDecoded(0, 0, new byte[] { 1 }),
+        new PartialDecoded(1, 0, new byte[] { 2 }),
+        new RowsSampled([[4, 5], [6, 7]]),
+        new PictureDecoded(0, new byte[] { 3 }),
+        new PictureDecoded(1, new byte[] { 4 }),
+    ];
+
+    private static (GenerationSessionState State, List<GenerationEvent> Events) Play(IEnumerable<GeneratorReport> reports, GenerationSessionState? from = null)
+    {
+        var state = from ?? new GenerationSessionState().Start(Request, Model, Now);
+        var events = new List<GenerationEvent>();
+        foreach (var report in reports)
+        {
+            (state, var news) = state.Observe(report);
+            events.AddRange(news);
+        }
+
+        return (state, events);
+    }
+
+    private static string Text(GenerationEvent item) => System.Text.Json.JsonSerializer.Serialize(item);
+}

@@ -1,0 +1,239 @@
+using Dalle.Contracts;
+using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
+using Dalle.Data.Pictures;
+using Dalle.Tests.Shared;
+using Dalle.Workers.Artifacts;
+using Dalle.Workers.Devices;
+using Dalle.Workers.Generation;
+using Dalle.Workers.Models;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using TorchSharp;
+
+namespace Dalle.Workers.Tests.Generation;
+
+public sealed class GenerationEngineTests : IAsyncLifetime
+{
+    private const int GridSize = 4;
+
+    private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-engine-").FullName);
+    private readonly DeviceThread _device = new(torch.CPU, threads: 1);
+    private readonly ModelManifest _model;
+    private readonly GenerationEngine _engine;
+
+    public GenerationEngineTests()
+    {
+        _model = PublishedTestModel.Write(_store, "m");
+        _engine = Engine(new GeneratorOptions());
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _engine.DisposeAsync();
+        _device.Dispose();
+        Directory.Delete(_store.Root, recursive: true);
+    }
+
+    [Fact]
+    public async Task Engine_ReportsStart_EveryRow_PartialsAfterTheirRows_ThenThePictures()
+    {
+        var reports = await Draw(Request("a red circle", candidates: 2, partials: 1));
+
+        Assert.Equal(
+            "SamplingStarted RowsSampled RowsSampled PartialDecoded PartialDecoded RowsSampled RowsSampled PictureDecoded PictureDecoded",
+            string.Join(' ', reports.Select(report => report.GetType().Name)));
+        Assert.All(reports.OfType<RowsSampled>(), row => Assert.Equal([GridSize, GridSize], row.Tokens.Select(tokens => tokens.Count)));
+        Assert.Equal([0, 1], reports.OfType<PictureDecoded>().Select(picture => picture.Candidate));
+        var picture = PictureDecoder.Decode(reports.OfType<PictureDecoded>().First().Png.Span);
+        Assert.Equal((32, 32), (picture.Width, picture.Height));
+    }
+
+    [Fact]
+    public async Task Engine_PartialPicture_IsWhiteBelowTheRowsSampled()
+    {
+        var reports = await Draw(Request("a red circle", partials: 1));
+
+        var partial = PictureDecoder.Decode(reports.OfType<PartialDecoded>().Single().Png.Span);
+
+        Assert.All(partial.Rgb[(16 * 32 * 3)..], value => Assert.Equal(255, value));
+        Assert.Contains(partial.Rgb[..(16 * 32 * 3)], value => value != 255);
+    }
+
+    [Fact]
+    public async Task Engine_SameSeed_GivesTheSamePictures_WhateverIsDrawnBeside()
+    {
+        var request = Request("a red circle", candidates: 2, seed: 7);
+        var alone = await Draw(request);
+        var others = Enumerable.Range(0, 5).Select(i => Draw(Request("a green cross", candidates: 1 + i, seed: (ulong)i))).ToList();
+
+        var together = await Draw(request);
+
+        Assert.Equal(Pictures(alone), Pictures(together));
+        Assert.Equal(Tokens(alone, 0), Tokens(together, 0));
+        Assert.NotEqual(Tokens(alone, 0), Tokens(alone, 1));
+        await Task.WhenAll(others);
+    }
+
+    [Fact]
+    public async Task Engine_GoesOnFromKnownRows_ToTheSamePictures()
+    {
+        var request = Request("a red circle", candidates: 2, seed: 7);
+        var whole = await Draw(request);
+        int[][] known = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(whole, candidate)[..(3 * GridSize)])];
+
+        var rest = await Draw(request with { Tokens = known });
+        var decoded = await Draw(request with { Tokens = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(whole, candidate))] });
+
+        Assert.Single(rest.OfType<RowsSampled>());
+        Assert.Equal(Tokens(whole, 1)[(3 * GridSize)..], Tokens(rest, 1));
+        Assert.Empty(decoded.OfType<RowsSampled>());
+        Assert.Equal(Pictures(whole), Pictures(rest));
+        Assert.Equal(Pictures(whole), Pictures(decoded));
+    }
+
+    [Fact]
+    public async Task Engine_RequestsThatWait_AreSampledAsOneBatch()
+    {
+        var log = new DrawnLog();
+        await using var engine = new GenerationEngine(_store, _device, Options.Create(new GeneratorOptions()), TimeProvider.System, log);
+        using var busy = new ManualResetEventSlim();
+        var held = _device.Run(_ => busy.Wait(Token), Token);
+        var waiting = Enumerable.Range(0, 4).Select(i => Draw(Request("a", seed: (ulong)i), engine)).ToList();
+        busy.Set();
+        await Task.WhenAll([held, .. waiting]);
+
+        // The engine may have noticed the first before the others came.
+        Assert.InRange(log.Batches.Count, 1, 2);
+        Assert.Equal(4, log.Batches.Sum());
+    }
+
+    [Fact]
+    public async Task Engine_TicketThatLeaves_FreesTheEngine()
+    {
+        var ticket = _engine.Enter(Request("a red circle", candidates: 64));
+        await ticket.Reports(Token).FirstAsync(Token);
+        ticket.Dispose();
+
+        Assert.Single((await Draw(Request("a red circle"))).OfType<PictureDecoded>());
+    }
+
+    [Fact]
+    public async Task Engine_FullQueue_RefusesAndSaysWhenToTryAgain()
+    {
+        await using var engine = Engine(new GeneratorOptions { MaxWaiting = 1 });
+        using var busy = new ManualResetEventSlim();
+        var held = _device.Run(_ => busy.Wait(Token), Token);
+        var tickets = new List<GenerationTicket>();
+
+        // One is taken by the engine, at the latest when it is noticed; one waits.
+        var error = Assert.Throws<OverloadedException>(() =>
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                tickets.Add(engine.Enter(Request("a")));
+            }
+        });
+
+        Assert.True(error.RetryAfter >= TimeSpan.FromSeconds(1));
+        busy.Set();
+        await held;
+        Assert.All(await Task.WhenAll(tickets.Select(ticket => ticket.Reports(Token).OfType<PictureDecoded>().CountAsync(Token).AsTask())), count => Assert.Equal(1, count));
+    }
+
+    [Fact]
+    public async Task Engine_PromptOfTooManyTokens_IsRefusedAlone()
+    {
+        using var other = _engine.Enter(Request("a red circle"));
+
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => Draw(Request(string.Join(' ', Enumerable.Range(0, 40)))));
+
+        Assert.Equal("Prompt", error.Parameter);
+        Assert.Contains("takes 16", error.Message, StringComparison.Ordinal);
+        Assert.Single(await other.Reports(Token).OfType<PictureDecoded>().ToListAsync(Token));
+    }
+
+    [Fact]
+    public async Task Engine_ModelWhoseFilesChanged_IsRefused()
+    {
+        await File.AppendAllTextAsync(_store.PathOf($"{_model.Path}/{ModelFolder.Prior}"), "x", Token);
+
+        var error = await Assert.ThrowsAsync<GenerationFailedException>(() => Draw(Request("a")));
+
+        Assert.Contains(ModelFolder.Prior, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Engine_KeepsNoMoreModelsThanAllowed_AndDrawsWithEach()
+    {
+        await using var engine = Engine(new GeneratorOptions { LoadedModels = 1 });
+        var other = PublishedTestModel.Write(_store, "other", seed: 2);
+        var request = Request("a red circle");
+
+        var first = await Draw(request, engine);
+        var second = await Draw(request with { Model = other }, engine);
+        var again = await Draw(request, engine);
+
+        Assert.NotEqual(Pictures(first), Pictures(second));
+        Assert.Equal(Pictures(first), Pictures(again));
+    }
+
+    [Fact]
+    public async Task Engine_Stopping_EndsWhatWaits()
+    {
+        var engine = Engine(new GeneratorOptions());
+        using var busy = new ManualResetEventSlim();
+        var held = _device.Run(_ => busy.Wait(Token), Token);
+        using var ticket = engine.Enter(Request("a"));
+        var stopped = engine.DisposeAsync().AsTask();
+        busy.Set();
+        await Task.WhenAll(stopped, held);
+
+        await Assert.ThrowsAsync<SiloUnavailableException>(() => ticket.Reports(Token).ToListAsync(Token).AsTask());
+        Assert.Throws<ObjectDisposedException>(() => engine.Enter(Request("a")));
+    }
+
+    private static List<string> Pictures(IEnumerable<GeneratorReport> reports) =>
+        [.. reports.OfType<PictureDecoded>().Select(picture => Convert.ToHexString(picture.Png.Span))];
+
+    private static int[] Tokens(IEnumerable<GeneratorReport> reports, int candidate) =>
+        [.. reports.OfType<RowsSampled>().SelectMany(row => row.Tokens[candidate])];
+
+    private GenerationEngine Engine(GeneratorOptions options) =>
+        new(_store, _device, Options.Create(options), TimeProvider.System, NullLogger<GenerationEngine>.Instance);
+
+    private SampleRequest Request(string prompt, int candidates = 1, ulong seed = 0, int partials = 0) => new(
+        new GenerationRequest { Model = "m", Prompt = prompt, Candidates = candidates, Seed = seed, PartialPictures = partials },
+        _model,
+        Enumerable.Repeat(Array.Empty<int>(), candidates).ToArray());
+
+    private async Task<List<GeneratorReport>> Draw(SampleRequest request, GenerationEngine? engine = null)
+    {
+        using var ticket = (engine ?? _engine).Enter(request);
+        return await ticket.Reports(Token).ToListAsync(Token);
+    }
+
+    /// <summary>Notes how many requests each batch had.</summary>
+    private sealed class DrawnLog : ILogger<GenerationEngine>
+    {
+        public List<int> Batches { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (state is IReadOnlyList<KeyValuePair<string, object?>> values && values.FirstOrDefault(value => value.Key == "Requests").Value is int requests)
+            {
+                Batches.Add(requests);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using Dalle.Contracts.Models;
+using Dalle.Data.Tokenization;
+using Dalle.Model.Parameters;
+using Dalle.Model.Presets;
+using Dalle.Model.Prior;
+using Dalle.Model.Safetensors;
+using Dalle.Workers.Artifacts;
+using Dalle.Workers.Models;
+using static TorchSharp.torch;
+using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
+
+namespace Dalle.Tests.Shared;
+
+/// <summary>A whole model of the test preset with weights as they are drawn at first: it knows nothing, but everything works with it.</summary>
+internal static class PublishedTestModel
+{
+    /// <summary>Writes the model's files and returns its manifest.</summary>
+    public static ModelManifest Write(ArtifactStore store, string name, ulong seed = 1)
+    {
+        var preset = Preset.Test;
+        var path = $"models/{name}";
+        WriteWeights(store.PathOf($"{path}/{ModelFolder.DiscreteVae}"), Vae.Declare(preset.DiscreteVae), seed);
+        WriteWeights(store.PathOf($"{path}/{ModelFolder.Prior}"), TransformerParameters.Declare(preset.Transformer), seed);
+        var vocabulary = BpeTrainer.Train(["a red circle", "a blue square", "a green cross"], preset.TokenizerVocabulary);
+        store.Write($"{path}/{BpeVocabulary.TokensFile}", vocabulary.WriteTokens);
+        store.Write($"{path}/{BpeVocabulary.MergesFile}", vocabulary.WriteMerges);
+        return ModelFolder.Seal(store, new ModelManifest
+        {
+            Name = name,
+            Preset = preset.Name,
+            Path = path,
+            Published = DateTimeOffset.UnixEpoch,
+            ImageSize = preset.DiscreteVae.ImageSize,
+            GridSize = preset.DiscreteVae.GridSize,
+            Parameters = 1,
+        });
+    }
+
+    private static void WriteWeights(string path, IReadOnlyList<ParameterSpec> specs, ulong seed)
+    {
+        using var parameters = new ParameterStore(specs, Precision.Float32, CPU, trains: false);
+        parameters.Initialize(seed);
+        ParameterFile.Save(path, parameters);
+    }
+}
