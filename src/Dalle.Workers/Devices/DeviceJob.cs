@@ -8,7 +8,7 @@ internal abstract class DeviceJob(int threads)
     /// <summary>libtorch threads it computes with.</summary>
     public int Threads { get; } = threads;
 
-    /// <summary>Does the work, unless it has ended before.</summary>
+    /// <summary>Does the work in a dispose scope of its own, unless it has ended before.</summary>
     public abstract void Run(Device device);
 
     /// <summary>Ends the job because its device is closed.</summary>
@@ -33,7 +33,7 @@ internal sealed class DeviceJob<T>(int threads, Func<Device, T> work) : DeviceJo
 
         try
         {
-            _result.SetResult(work(device));
+            _result.SetResult(Scoped(device));
         }
         catch (OperationCanceledException cancelled)
         {
@@ -43,6 +43,13 @@ internal sealed class DeviceJob<T>(int threads, Func<Device, T> work) : DeviceJo
         {
             _result.SetException(error);
         }
+    }
+
+    // The scope ends before the caller hears of the result: what it goes on with must not find the job's tensors alive.
+    private T Scoped(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return work(device);
     }
 
     /// <summary>Ends a job that has not begun; one that has runs on.</summary>

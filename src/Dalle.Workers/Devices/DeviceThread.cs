@@ -125,7 +125,6 @@ public sealed class DeviceThread : IDisposable
             _threads = job.Threads;
         }
 
-        using var scope = NewDisposeScope();
         job.Run(Device);
     }
 }
