@@ -24,7 +24,7 @@ public sealed partial record Preset
             LogScaleFloor = -2,
             UsageEntropyWeight = 0.05,
         },
-        Transformer = new TransformerConfig { Layers = 4, Width = 192, Heads = 6, TextLength = 24, TextVocabulary = 256, GridSize = 8, ImageVocabulary = 256 },
+        Transformer = new TransformerConfig { Layers = 4, Width = 192, Heads = 6, TextLength = 24, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 256 },
         PriorTraining = new PriorTraining { Updates = 1_500, BatchSize = 64, LearningRate = 1e-3, WarmUp = 100, CosineFloor = 0.05, BpeDropout = 0, AverageEvery = 1, Recompute = false },
     };
 
