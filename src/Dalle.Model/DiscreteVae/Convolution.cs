@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -25,5 +26,5 @@ internal sealed class Convolution(ParameterStore parameters, string name)
     public Tensor ForwardRows(Tensor rows_NC) => functional.linear(rows_NC, _weight.flatten(1), _bias);
 
     /// <summary>A 1x1 convolution of one-hot rows without making them: codes <c>int64 [N]</c> to <c>[N, to]</c>.</summary>
-    public Tensor ForwardCodes(Tensor codes_N) => _weight.flatten(1).t().index_select(0, codes_N).add_(_bias);
+    public Tensor ForwardCodes(Tensor codes_N) => _weight.flatten(1).t().index_select(0, codes_N).add_(_bias, One);
 }

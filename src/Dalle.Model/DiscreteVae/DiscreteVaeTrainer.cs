@@ -3,6 +3,7 @@ using Dalle.Model.Parameters;
 using Dalle.Model.Randomness;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -94,7 +95,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         if (double.IsFinite(norm))
         {
             using var untracked = no_grad();
-            _average.Master.mul_(_training.AverageDecay).add_(_parameters.Master, 1 - _training.AverageDecay);
+            _average.Master.mul_(Number(_training.AverageDecay)).add_(_parameters.Master, Number(1 - _training.AverageDecay));
         }
 
         _nextStep = step + 1;
@@ -124,7 +125,8 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
             var pixels_BCHW = pixels_NCHW.narrow(0, start, Math.Min(_training.BatchSize, count - start));
             var tokens_Bhw = network.Encode(pixels_BCHW);
             usage.Add(tokens_Bhw);
-            squaredError += (network.Decode(tokens_Bhw) - pixels_BCHW).square().sum().item<float>();
+            var error_BCHW = network.Decode(tokens_Bhw) - pixels_BCHW;
+            squaredError += (error_BCHW * error_BCHW).sum().item<float>();
         }
 
         return new(10 * Math.Log10(pixels_NCHW.numel() / squaredError), usage.Perplexity, usage.CodesInUse);

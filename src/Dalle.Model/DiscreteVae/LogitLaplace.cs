@@ -1,3 +1,4 @@
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -18,11 +19,12 @@ internal static class LogitLaplace
         var logScale = maps_B6HW.narrow(1, 3, 3);
         if (logScaleFloor is { } floor)
         {
-            logScale = logScale.clamp_min(floor);
+            logScale = logScale.clamp_min(Number(floor));
         }
 
         var distance = (x.logit() - Location(maps_B6HW)).abs();
-        return (distance * logScale.neg().exp() + logScale).mean() + (x * (1 - x) * 2).log().mean();
+        var density = (x * x.neg().add_(One, One)).mul_(Number(2)).log().mean();
+        return (distance * logScale.neg().exp()).add(logScale, One).mean().add(density, One);
     }
 
     /// <summary>The reconstruction, <c>[B, 3, H, W]</c> in [0, 1]: the map of mu alone.</summary>

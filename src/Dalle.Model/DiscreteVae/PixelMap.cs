@@ -1,3 +1,4 @@
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -9,8 +10,8 @@ internal static class PixelMap
     public const double Margin = 0.1;
 
     /// <summary>[0, 1] to [Margin, 1 - Margin].</summary>
-    public static Tensor Forward(Tensor pixels) => pixels.mul(1 - (2 * Margin)).add_(Margin);
+    public static Tensor Forward(Tensor pixels) => pixels.mul(Number(1 - (2 * Margin))).add_(Number(Margin), One);
 
     /// <summary>The inverse, clamped to [0, 1].</summary>
-    public static Tensor Inverse(Tensor mapped) => mapped.sub(Margin).div_(1 - (2 * Margin)).clamp_(0, 1);
+    public static Tensor Inverse(Tensor mapped) => mapped.sub(Number(Margin)).div_(Number(1 - (2 * Margin))).clamp_(Number(0), One);
 }

@@ -1,3 +1,4 @@
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -28,14 +29,14 @@ internal sealed class Relaxation
         _logProbabilities_NK = logits_NK.log_softmax(1);
         _probabilities_NK = _logProbabilities_NK.exp();
         _usage_K = _probabilities_NK.mean([0]);
-        Codes_NK = noise_NK.add_(logits_NK).mul_(1 / tau).softmax(1);
+        Codes_NK = noise_NK.add_(logits_NK, One).mul_(Number(1 / tau)).softmax(1);
     }
 
     /// <summary>The relaxed codes; rows sum to 1.</summary>
     public Tensor Codes_NK { get; }
 
     /// <summary>KL to the uniform distribution in nats, summed over all tokens: a scalar.</summary>
-    public Tensor TotalKl() => _probabilities_NK.flatten().dot(_logProbabilities_NK.flatten()) + (_probabilities_NK.shape[0] * Math.Log(_usage_K.shape[0]));
+    public Tensor TotalKl() => _probabilities_NK.flatten().dot(_logProbabilities_NK.flatten()).add(Number(_probabilities_NK.shape[0] * Math.Log(_usage_K.shape[0])), One);
 
     /// <summary>Entropy of the mean distribution, in nats: a scalar.</summary>
     public Tensor UsageEntropy() => special.entr(_usage_K).sum();
@@ -45,11 +46,11 @@ internal sealed class Relaxation
     {
         // Jacobian of softmax: dl = z * (dz - sum(z * dz)).
         codeGradient_NK.mul_(Codes_NK);
-        var gradient = codeGradient_NK.addcmul_(Codes_NK, codeGradient_NK.sum(1, keepdim: true), -1).mul_(1 / _tau);
+        var gradient = codeGradient_NK.addcmul_(Codes_NK, codeGradient_NK.sum(1, keepdim: true), Number(-1)).mul_(Number(1 / _tau));
         if (_klScale != 0 || _usageScale != 0)
         {
-            var termGradient = _logProbabilities_NK.mul_(_klScale).add_(_usage_K.log().mul_(_usageScale)).mul_(_probabilities_NK);
-            gradient.add_(termGradient).addcmul_(_probabilities_NK, termGradient.sum(1, keepdim: true), -1);
+            var termGradient = _logProbabilities_NK.mul_(Number(_klScale)).add_(_usage_K.log(), Number(_usageScale)).mul_(_probabilities_NK);
+            gradient.add_(termGradient, One).addcmul_(_probabilities_NK, termGradient.sum(1, keepdim: true), Number(-1));
         }
 
         return gradient;

@@ -1,5 +1,5 @@
 using Dalle.Model.Parameters;
-using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -15,14 +15,14 @@ internal sealed class Resblock
 
     private readonly Convolution? _identity;
     private readonly Convolution[] _residual;
-    private readonly Scalar _gain;
+    private readonly double _gain;
     private readonly ScalarType _format;
 
     public Resblock(ParameterStore parameters, string name, double gain)
     {
         _identity = parameters.Contains($"{name}.id_path.w") ? new Convolution(parameters, $"{name}.id_path") : null;
         _residual = [.. Enumerable.Range(1, EncoderKernels.Count).Select(i => new Convolution(parameters, $"{name}.res_path.conv_{i}"))];
-        _gain = gain.ToScalar();
+        _gain = gain;
         _format = parameters.Precision.ToScalarType();
     }
 
@@ -56,7 +56,7 @@ internal sealed class Resblock
             residual = convolution.Forward(residual.relu_());
         }
 
-        return identity.to(ScalarType.Float32).add(residual, _gain);
+        return identity.to(ScalarType.Float32).add(residual, Number(_gain));
     }
 
     private static Tensor Upsample(Tensor x) => nn.functional.interpolate(x, scale_factor: [2, 2], mode: InterpolationMode.Nearest);

@@ -1,4 +1,5 @@
 using Dalle.Model.Randomness;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Parameters;
@@ -112,7 +113,7 @@ public sealed class ParameterStore : IDisposable
         {
             using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, spec.Name);
             var view = View(Master, spec.Name);
-            view.copy_(randn(spec.Shape, generator: generator)).mul_(spec.InitialDeviation).add_(spec.InitialMean);
+            view.copy_(randn(spec.Shape, generator: generator)).mul_(Number(spec.InitialDeviation)).add_(Number(spec.InitialMean), One);
         }
 
         RefreshCompute();

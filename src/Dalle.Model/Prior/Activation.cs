@@ -1,4 +1,5 @@
 using Dalle.Model.Kernels;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -21,7 +22,7 @@ internal static class Activation
         }
 
         using var scope = NewDisposeScope();
-        return x.mul(Slope).sigmoid_().mul_(x).MoveToOuterDisposeScope();
+        return x.mul(Number(Slope)).sigmoid_().mul_(x).MoveToOuterDisposeScope();
     }
 
     /// <summary>Turns the output's gradient into the input's, in place.</summary>
@@ -34,7 +35,7 @@ internal static class Activation
         }
 
         using var scope = NewDisposeScope();
-        var gate = x.mul(Slope).sigmoid_();
-        gradient.mul_(gate.neg().add_(1).mul_(x).mul_(Slope).add_(1).mul_(gate));
+        var gate = x.mul(Number(Slope)).sigmoid_();
+        gradient.mul_(gate.neg().add_(One, One).mul_(x).mul_(Number(Slope)).add_(One, One).mul_(gate));
     }
 }

@@ -1,3 +1,4 @@
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -24,7 +25,7 @@ internal sealed class DenseAttention : Attention
     {
         using var scope = NewDisposeScope();
         var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
-        var scores_BNSS = q_BNSH.mul(_scale).matmul(k_BNSH.transpose(-2, -1)).masked_fill_(_blocked_SS, float.NegativeInfinity);
+        var scores_BNSS = q_BNSH.mul(Number(_scale)).matmul(k_BNSH.transpose(-2, -1)).masked_fill_(_blocked_SS, Number(double.NegativeInfinity));
         var weights_BNSS = scores_BNSS.softmax(-1);
         var attended_RC = Join(weights_BNSS.matmul(v_BNSH));
         tape?.Keep(weights_BNSS);
@@ -41,7 +42,7 @@ internal sealed class DenseAttention : Attention
         var valueGradient_BNSH = weights_BNSS.transpose(-2, -1).matmul(gradient_BNSH);
         var weightGradient_BNSS = gradient_BNSH.matmul(v_BNSH.transpose(-2, -1));
         var along_BNS1 = (weightGradient_BNSS * weights_BNSS).sum(-1, keepdim: true);
-        var scoreGradient_BNSS = weightGradient_BNSS.sub_(along_BNS1).mul_(weights_BNSS).mul_(_scale);
+        var scoreGradient_BNSS = weightGradient_BNSS.sub_(along_BNS1).mul_(weights_BNSS).mul_(Number(_scale));
         var queryGradient_BNSH = scoreGradient_BNSS.matmul(k_BNSH);
         var keyGradient_BNSH = scoreGradient_BNSS.transpose(-2, -1).matmul(q_BNSH);
         return cat([Join(queryGradient_BNSH), Join(keyGradient_BNSH), Join(valueGradient_BNSH)], -1).MoveToOuterDisposeScope();

@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -22,9 +23,9 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
     public Tensor Text(Tensor text_BT)
     {
         using var scope = NewDisposeScope();
-        var isPad_BT1 = text_BT.lt(0).unsqueeze(-1);
-        var token_BTC = Rows(_textToken, text_BT.clamp_min(0));
-        return where(isPad_BT1, _textPad, token_BTC).add_(_textPosition).MoveToOuterDisposeScope();
+        var isPad_BT1 = text_BT.lt(Number(0)).unsqueeze(-1);
+        var token_BTC = Rows(_textToken, text_BT.clamp_min(Number(0)));
+        return where(isPad_BT1, _textPad, token_BTC).add_(_textPosition, One).MoveToOuterDisposeScope();
     }
 
     /// <summary>Embeds image tokens that stand one after the other in raster order: int64 <c>[B, n]</c> to float32 <c>[B, n, C]</c>.</summary>
@@ -33,10 +34,10 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
     public Tensor Image(Tensor image_Bn, int from)
     {
         using var scope = NewDisposeScope();
-        var position_n = arange(from, from + image_Bn.shape[1], device: image_Bn.device);
-        var row_nC = Rows(_imageRow, position_n.div(config.GridSize, RoundingMode.floor));
-        var column_nC = Rows(_imageColumn, position_n.remainder(config.GridSize));
-        return Rows(_imageToken, image_Bn).add_(row_nC.add_(column_nC)).MoveToOuterDisposeScope();
+        var position_n = arange(Number(from), Number(from + image_Bn.shape[1]), One, device: image_Bn.device);
+        var row_nC = Rows(_imageRow, position_n.div(Number(config.GridSize), RoundingMode.floor));
+        var column_nC = Rows(_imageColumn, position_n.remainder(Number(config.GridSize)));
+        return Rows(_imageToken, image_Bn).add_(row_nC.add_(column_nC, One), One).MoveToOuterDisposeScope();
     }
 
     /// <summary>Adds the embeddings' gradients.</summary>
@@ -47,15 +48,15 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
     {
         using var scope = NewDisposeScope();
         var text_BTC = gradient_BSC.narrow(1, 0, config.TextLength);
-        var pad_BTC = text_BTC * text_BT.lt(0).unsqueeze(-1);
-        parameters.GradientOf("text.position").add_(text_BTC.sum([0]));
-        parameters.GradientOf("text.pad").add_(pad_BTC.sum([0]));
-        AddRows("text.token", text_BT.clamp_min(0), text_BTC - pad_BTC);
+        var pad_BTC = text_BTC * text_BT.lt(Number(0)).unsqueeze(-1);
+        parameters.GradientOf("text.position").add_(text_BTC.sum([0]), One);
+        parameters.GradientOf("text.pad").add_(pad_BTC.sum([0]), One);
+        AddRows("text.token", text_BT.clamp_min(Number(0)), text_BTC - pad_BTC);
 
         var image_BNC = gradient_BSC.narrow(1, config.TextLength, config.ImageLength);
         var grid_GGC = image_BNC.sum([0]).view(config.GridSize, config.GridSize, config.Width);
-        parameters.GradientOf("image.row").add_(grid_GGC.sum([1]));
-        parameters.GradientOf("image.column").add_(grid_GGC.sum([0]));
+        parameters.GradientOf("image.row").add_(grid_GGC.sum([1]), One);
+        parameters.GradientOf("image.column").add_(grid_GGC.sum([0]), One);
         AddRows("image.token", image_BN, image_BNC);
     }
 
@@ -63,5 +64,5 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
         table.index_select(0, index.flatten()).view([.. index.shape, table.shape[1]]);
 
     private void AddRows(string name, Tensor index, Tensor rows) =>
-        parameters.GradientOf(name).index_add_(0, index.flatten(), rows.reshape(-1, config.Width), 1);
+        parameters.GradientOf(name).index_add_(0, index.flatten(), rows.reshape(-1, config.Width), One);
 }

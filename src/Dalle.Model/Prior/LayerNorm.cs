@@ -1,5 +1,6 @@
 using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -24,7 +25,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
 
         using var scope = NewDisposeScope();
         var (normal_RC, _) = Normalize(x_RC);
-        return normal_RC.mul_(_gain_C).add_(_bias_C).to(output).MoveToOuterDisposeScope();
+        return normal_RC.mul_(_gain_C).add_(_bias_C, One).to(output).MoveToOuterDisposeScope();
     }
 
     /// <summary>Adds the parameters' gradients and returns the input's, in 32 bit.</summary>
@@ -37,15 +38,15 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
         {
             var xGradient_RC = empty_like(x_RC);
             var sum_2C = LayerNormKernel.Backward(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC).sum([1]);
-            parameters.GradientOf(name + ".gain").add_(sum_2C[0]);
-            parameters.GradientOf(name + ".bias").add_(sum_2C[1]);
+            parameters.GradientOf(name + ".gain").add_(sum_2C[0], One);
+            parameters.GradientOf(name + ".bias").add_(sum_2C[1], One);
             return xGradient_RC.MoveToOuterDisposeScope();
         }
 
         var (normal_RC, scale_R1) = Normalize(x_RC);
         var outer_RC = gradient_RC.to(ScalarType.Float32);
-        parameters.GradientOf(name + ".gain").add_((outer_RC * normal_RC).sum([0]));
-        parameters.GradientOf(name + ".bias").add_(outer_RC.sum([0]));
+        parameters.GradientOf(name + ".gain").add_((outer_RC * normal_RC).sum([0]), One);
+        parameters.GradientOf(name + ".bias").add_(outer_RC.sum([0]), One);
         var inner_RC = outer_RC * _gain_C;
         var along_R1 = (inner_RC * normal_RC).mean([-1], keepdim: true);
         var mean_R1 = inner_RC.mean([-1], keepdim: true);
@@ -55,7 +56,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
     private static (Tensor Normal_RC, Tensor Scale_R1) Normalize(Tensor x_RC)
     {
         var centered_RC = x_RC - x_RC.mean([-1], keepdim: true);
-        var scale_R1 = centered_RC.square().mean([-1], keepdim: true).add_(Epsilon).rsqrt_();
+        var scale_R1 = (centered_RC * centered_RC).mean([-1], keepdim: true).add_(Number(Epsilon), One).rsqrt_();
         return (centered_RC.mul_(scale_R1), scale_R1);
     }
 }

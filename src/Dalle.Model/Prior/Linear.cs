@@ -1,5 +1,6 @@
 using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -26,7 +27,7 @@ internal sealed class Linear(ParameterStore parameters, string name)
         using var transposed_OR = gradient_RO.t();
         using var bias_O = ColumnSum(gradient_RO);
         parameters.GradientOf(name + ".weight").addmm_(transposed_OR, x_RI);
-        parameters.GradientOf(name + ".bias").add_(bias_O);
+        parameters.GradientOf(name + ".bias").add_(bias_O, One);
         return gradient_RO.mm(_weight_OI);
     }
 

@@ -1,7 +1,7 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
-using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -76,7 +76,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         if ((step + 1) % _training.AverageEvery == 0)
         {
             using var untracked = no_grad();
-            _average.Master.mul_(_training.AverageDecay).add_(_parameters.Master, (1 - _training.AverageDecay).ToScalar());
+            _average.Master.mul_(Number(_training.AverageDecay)).add_(_parameters.Master, Number(1 - _training.AverageDecay));
         }
 
         _nextStep = step + 1;

@@ -1,3 +1,4 @@
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -25,7 +26,7 @@ internal sealed class ResidualStack(IReadOnlyList<Resblock> blocks)
     internal static Tensor Next(Resblock block, Tensor x_RC, Tape? tape)
     {
         using var branch_RC = block.Forward(x_RC, tape);
-        return x_RC + branch_RC;
+        return x_RC.add(branch_RC, One);
     }
 }
 
@@ -61,7 +62,7 @@ internal sealed class ResidualWalk : IDisposable
             using var scope = NewDisposeScope();
             var (input_RC, kept) = _passed.Pop();
             using var tape = kept ?? Recompute(block, input_RC);
-            gradient_RC.add_(ThroughBranch(block, gradient_RC, input_RC, tape));
+            gradient_RC.add_(ThroughBranch(block, gradient_RC, input_RC, tape), One);
             scope.Attach(input_RC);
         }
 

@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -126,9 +127,9 @@ public sealed class Transformer : IDisposable
     private (Tensor Row, Tensor Target) TextTargets(Tensor text_BT)
     {
         var next = text_BT.narrow(1, 1, _config.TextLength - 1);
-        var real = next.ge(0).nonzero();
-        var row = real.select(1, 0).mul(_config.SequenceLength).add_(real.select(1, 1));
-        return (row, next.masked_select(next.ge(0)));
+        var real = next.ge(Number(0)).nonzero();
+        var row = real.select(1, 0).mul(Number(_config.SequenceLength)).add_(real.select(1, 1), One);
+        return (row, next.masked_select(next.ge(Number(0))));
     }
 
     // The view [B, N, C] of the rows that predict image tokens.

@@ -1,5 +1,6 @@
 using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
@@ -47,7 +48,7 @@ internal sealed class Unembedding(ParameterStore parameters, string name)
     {
         var total_r1 = logits_rV.logsumexp(-1, keepdim: true);
         var loss = (total_r1 - logits_rV.gather(-1, target_r1)).sum().item<float>();
-        logits_rV.sub_(total_r1).exp_().scatter_add_(-1, target_r1, ones_like(total_r1).neg_()).mul_(scale);
+        logits_rV.sub_(total_r1).exp_().scatter_add_(-1, target_r1, ones_like(total_r1).neg_()).mul_(Number(scale));
         return loss;
     }
 

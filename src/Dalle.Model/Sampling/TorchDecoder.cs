@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Sampling;
@@ -92,7 +93,7 @@ internal sealed class TorchDecoder(TransformerConfig config, ParameterStore para
                 _keys_BNPH[index].narrow(2, slot, 1).copy_(qkv[1]);
                 _values_BNPH[index].narrow(2, slot, 1).copy_(qkv[2]);
                 var attended_K = tensor(Attended(layer.Kind), device: _device);
-                var weights_BN1K = qkv[0].mul(_scale).matmul(_keys_BNPH[index].index_select(2, attended_K).transpose(-2, -1)).softmax(-1);
+                var weights_BN1K = qkv[0].mul(Number(_scale)).matmul(_keys_BNPH[index].index_select(2, attended_K).transpose(-2, -1)).softmax(-1);
                 var attended_BNH = weights_BN1K.matmul(_values_BNPH[index].index_select(2, attended_K));
                 x_BC = AddBranches(layer, x_BC, attended_BNH).MoveToOuterDisposeScope();
             }
@@ -120,7 +121,7 @@ internal sealed class TorchDecoder(TransformerConfig config, ParameterStore para
                 var layer = _decoder._layers[index];
                 var qkv = Split(layer.Qkv.Forward(layer.AttentionNorm.Forward(x_RC)), _config.TextLength);
                 (_keys_BNPH[index], _values_BNPH[index]) = (NewCache(qkv[1], layer, captionOfSequence_B), NewCache(qkv[2], layer, captionOfSequence_B));
-                var scores_BNTT = qkv[0].mul(_scale).matmul(qkv[1].transpose(-2, -1)).masked_fill_(future_TT, float.NegativeInfinity);
+                var scores_BNTT = qkv[0].mul(Number(_scale)).matmul(qkv[1].transpose(-2, -1)).masked_fill_(future_TT, Number(double.NegativeInfinity));
                 x_RC = AddBranches(layer, x_RC, scores_BNTT.softmax(-1).matmul(qkv[2])).MoveToOuterDisposeScope();
             }
 
@@ -140,8 +141,8 @@ internal sealed class TorchDecoder(TransformerConfig config, ParameterStore para
         private Tensor AddBranches(TorchLayer layer, Tensor x_RC, Tensor attended_BNTH)
         {
             var attended_RC = attended_BNTH.transpose(1, 2).reshape(-1, _config.Width);
-            var middle_RC = x_RC + layer.Output.Forward(attended_RC);
-            return middle_RC + layer.Down.Forward(Activation.Forward(layer.Up.Forward(layer.MlpNorm.Forward(middle_RC))));
+            var middle_RC = x_RC.add(layer.Output.Forward(attended_RC), One);
+            return middle_RC.add(layer.Down.Forward(Activation.Forward(layer.Up.Forward(layer.MlpNorm.Forward(middle_RC)))), One);
         }
 
         private Tensor[] Split(Tensor qkv_R3C, int positions) =>

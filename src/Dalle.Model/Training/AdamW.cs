@@ -1,6 +1,6 @@
 using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
-using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Training;
@@ -58,19 +58,19 @@ public sealed class AdamW : IDisposable
 
         if (norm > _config.GradientClip)
         {
-            gradient.mul_(_config.GradientClip / norm);
+            gradient.mul_(Number(_config.GradientClip / norm));
         }
 
-        Mean.mul_(_config.Beta1).add_(gradient, (1 - _config.Beta1).ToScalar());
-        Variance.mul_(_config.Beta2).addcmul_(gradient, gradient, (1 - _config.Beta2).ToScalar());
-        var clipped = double.IsFinite(_config.VarianceClip) ? Variance.clamp_max(_config.VarianceClip) : Variance;
-        var deviation = (clipped / (1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(_config.Epsilon);
+        Mean.mul_(Number(_config.Beta1)).add_(gradient, Number(1 - _config.Beta1));
+        Variance.mul_(Number(_config.Beta2)).addcmul_(gradient, gradient, Number(1 - _config.Beta2));
+        var clipped = double.IsFinite(_config.VarianceClip) ? Variance.clamp_max(Number(_config.VarianceClip)) : Variance;
+        var deviation = clipped.div(Number(1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(Number(_config.Epsilon), One);
         if (_config.WeightDecay > 0)
         {
-            _parameters.Master.narrow(0, 0, _parameters.DecayedCount).mul_(1 - (learningRate * _config.WeightDecay));
+            _parameters.Master.narrow(0, 0, _parameters.DecayedCount).mul_(Number(1 - (learningRate * _config.WeightDecay)));
         }
 
-        _parameters.Master.addcdiv_(Mean, deviation, (-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))).ToScalar());
+        _parameters.Master.addcdiv_(Mean, deviation, Number(-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))));
         _parameters.RefreshCompute();
         return norm;
     }

@@ -10,6 +10,7 @@ using Dalle.Model.Sampling;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Models;
 using Dalle.Workers.Training;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
 
@@ -71,7 +72,7 @@ internal sealed class LoadedModel : IDisposable
         var size = Preset.DiscreteVae.ImageSize;
         var known = rows * size / GridSize;
         var pixels_BCHW = _vae.Decode(tensor(grid, [1, GridSize, GridSize], device: _device));
-        pixels_BCHW.narrow(2, known, size - known).fill_(1);
+        pixels_BCHW.narrow(2, known, size - known).fill_(One);
         return Pixels.ToPictures(pixels_BCHW)[0];
     }
 

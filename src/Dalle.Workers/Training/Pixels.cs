@@ -1,4 +1,5 @@
 using Dalle.Data.Pictures;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
@@ -14,7 +15,7 @@ internal static class Pixels
     {
         using var scope = NewDisposeScope();
         var (height, width) = ((int)pixels_BCHW.shape[2], (int)pixels_BCHW.shape[3]);
-        var bytes = pixels_BCHW.clamp(0, 1).mul(255).round().to(ScalarType.Byte).permute(0, 2, 3, 1).contiguous().cpu().data<byte>().ToArray();
+        var bytes = pixels_BCHW.clamp(Number(0), One).mul(Number(255)).round().to(ScalarType.Byte).permute(0, 2, 3, 1).contiguous().cpu().data<byte>().ToArray();
         return [.. bytes.Chunk(height * width * 3).Select(rgb => new Picture(width, height, rgb))];
     }
 }

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.DiscreteVae;
@@ -32,7 +33,7 @@ public sealed class LogitLaplaceTests
 
         // Mapped x of every cell's middle, brought back to the pixels that map to it.
         var density = Enumerable.Range(0, Cells).Sum(i => Math.Exp(-LogitLaplace
-            .NegativeLogLikelihood(maps, full([1, 3, 1, 1], ((((i + 0.5) / Cells) - 0.1) / 0.8).ToScalar()), null).item<float>()) / Cells);
+            .NegativeLogLikelihood(maps, full([1, 3, 1, 1], Number((((i + 0.5) / Cells) - 0.1) / 0.8)), null).item<float>()) / Cells);
 
         Assert.Equal(1, density, 3);
     }
@@ -41,9 +42,9 @@ public sealed class LogitLaplaceTests
     public void NegativeLogLikelihood_WithAFloor_CountsAsTheFloor()
     {
         using var scope = NewDisposeScope();
-        var pixels = full([1, 3, 2, 2], 0.5f);
-        var sharp = cat([full([1, 3, 2, 2], 0.2f), full([1, 3, 2, 2], -5f)], 1);
-        var atFloor = cat([full([1, 3, 2, 2], 0.2f), full([1, 3, 2, 2], -2f)], 1);
+        var pixels = full([1, 3, 2, 2], Number(0.5));
+        var sharp = cat([full([1, 3, 2, 2], Number(0.2)), full([1, 3, 2, 2], Number(-5.0))], 1);
+        var atFloor = cat([full([1, 3, 2, 2], Number(0.2)), full([1, 3, 2, 2], Number(-2.0))], 1);
 
         Assert.Equal(
             LogitLaplace.NegativeLogLikelihood(atFloor, pixels, null).item<float>(),

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.DiscreteVae;
@@ -9,7 +10,7 @@ internal static class ReferenceDiscreteVae
 {
     public static Tensor Encode(DiscreteVaeConfig config, ParameterStore parameters, Tensor pixels_BCHW)
     {
-        var x = Convolve(parameters, "encoder.blocks.input", (pixels_BCHW * 0.8) + 0.1);
+        var x = Convolve(parameters, "encoder.blocks.input", pixels_BCHW.mul(Number(0.8)).add(Number(0.1), One));
         for (var group = 1; group <= config.GroupWidths.Count; group++)
         {
             for (var block = 1; block <= config.BlocksPerGroup; block++)
@@ -55,7 +56,7 @@ internal static class ReferenceDiscreteVae
         }
 
         var depth = config.GroupWidths.Count * config.BlocksPerGroup;
-        return identity + (residual / (depth * depth));
+        return identity.add(residual, Number(1.0 / (depth * depth)));
     }
 
     private static Tensor Convolve(ParameterStore parameters, string name, Tensor x)

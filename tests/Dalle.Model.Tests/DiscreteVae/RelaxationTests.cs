@@ -1,4 +1,5 @@
 using Dalle.Model.DiscreteVae;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.DiscreteVae;
@@ -15,12 +16,12 @@ public sealed class RelaxationTests
         Tensor Draw() => randn([5, 7], generator: generator);
         var (logits, noise, slope) = (Draw().requires_grad_(), Draw(), Draw());
 
-        var relaxed = ((logits + noise) / Tau).softmax(1);
+        var relaxed = logits.add(noise, One).div(Number(Tau)).softmax(1);
         var probabilities = logits.softmax(1);
         var mean = probabilities.mean([0]);
-        var kl = (probabilities * (probabilities * 7).log()).sum();
+        var kl = (probabilities * probabilities.mul(Number(7)).log()).sum();
         var entropy = -(mean * mean.log()).sum();
-        ((relaxed * slope).sum() + (KlScale * kl) - (UsageWeight * entropy)).backward();
+        (relaxed * slope).sum().add(kl, Number(KlScale)).sub(entropy.mul(Number(UsageWeight))).backward();
 
         var relaxation = new Relaxation(logits.detach(), noise.clone(), Tau, KlScale, UsageWeight);
         Assert.True(relaxed.detach().allclose(relaxation.Codes_NK));

@@ -1,5 +1,6 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Prior;
@@ -13,9 +14,9 @@ internal static class ReferencePrior
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var p = $"layers.{layer}.";
-            x = x + Linear(parameters, p + "attention.output", Attend(config, layer, Linear(parameters, p + "attention.qkv", Norm(parameters, p + "attention.norm", x))));
+            x = x.add(Linear(parameters, p + "attention.output", Attend(config, layer, Linear(parameters, p + "attention.qkv", Norm(parameters, p + "attention.norm", x)))), One);
             var hidden = Linear(parameters, p + "mlp.up", Norm(parameters, p + "mlp.norm", x));
-            x = x + Linear(parameters, p + "mlp.down", hidden * (hidden * 1.702).sigmoid());
+            x = x.add(Linear(parameters, p + "mlp.down", hidden * hidden.mul(Number(1.702)).sigmoid()), One);
         }
 
         x = Norm(parameters, "norm", x);
@@ -34,13 +35,13 @@ internal static class ReferencePrior
             for (var p = 0; p < config.TextLength; p++)
             {
                 var token = text[b, p].item<long>();
-                rows.Add((token < 0 ? parameters["text.pad"][p] : parameters["text.token"][token]) + parameters["text.position"][p]);
+                rows.Add((token < 0 ? parameters["text.pad"][p] : parameters["text.token"][token]).add(parameters["text.position"][p], One));
             }
 
             for (var p = 0; p < config.ImageLength; p++)
             {
                 var token = parameters["image.token"][image[b, p].item<long>()];
-                rows.Add(token + parameters["image.row"][p / config.GridSize] + parameters["image.column"][p % config.GridSize]);
+                rows.Add(token.add(parameters["image.row"][p / config.GridSize], One).add(parameters["image.column"][p % config.GridSize], One));
             }
 
             sequences.Add(stack(rows));
@@ -53,8 +54,8 @@ internal static class ReferencePrior
     {
         var parts = qkv.view(qkv.shape[0], qkv.shape[1], 3, config.Heads, config.HeadWidth).permute(2, 0, 3, 1, 4);
         using var mask = AttentionMask.Create(config, config.Attention(layer));
-        var scores = parts[0].matmul(parts[1].transpose(-2, -1)) / Math.Sqrt(config.HeadWidth);
-        var weights = scores.masked_fill(mask.logical_not(), float.NegativeInfinity).softmax(-1);
+        var scores = parts[0].matmul(parts[1].transpose(-2, -1)).div(Number(Math.Sqrt(config.HeadWidth)));
+        var weights = scores.masked_fill(mask.logical_not(), Number(double.NegativeInfinity)).softmax(-1);
         return weights.matmul(parts[2]).transpose(1, 2).flatten(2);
     }
 

@@ -1,5 +1,6 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Prior;
@@ -26,7 +27,7 @@ public sealed class TransformerTests
         var (text, image) = Batch(config, 3);
         using var expected = Store(config, Precision.Float32);
         var (textLoss, imageLoss) = ReferencePrior.Losses(config, expected, text, image);
-        ((textLoss / 8) + (imageLoss * 7 / 8)).backward();
+        textLoss.mul(Number(1.0 / 8)).add(imageLoss, Number(7.0 / 8)).backward();
 
         using var actual = Store(config, Precision.Float32);
         using var transformer = new Transformer(config, actual);
@@ -97,8 +98,8 @@ public sealed class TransformerTests
         using var parameters = Store(Config, Precision.Float32);
         using var transformer = new Transformer(Config, parameters);
         var before = transformer.Hidden(text, image);
-        image[0, 9] = (image[0, 9] + 1) % Config.ImageVocabulary;
-        var changed = (transformer.Hidden(text, image) - before).abs().sum(-1)[0].ne(0).nonzero().data<long>().ToArray();
+        image[0, 9] = image[0, 9].add(One, One).remainder(Number(Config.ImageVocabulary));
+        var changed = (transformer.Hidden(text, image) - before).abs().sum(-1)[0].ne(Number(0)).nonzero().data<long>().ToArray();
         Assert.Equal(Config.TextLength + 9, changed.Min());
     }
 
@@ -109,7 +110,7 @@ public sealed class TransformerTests
         var (text, image) = Batch(Config, 2);
         using var parameters = Store(Config, Precision.Float32);
         using var transformer = new Transformer(Config, parameters);
-        var losses = transformer.AccumulateGradients(full_like(text, -1), image, 1.0 / 8, recompute: false);
+        var losses = transformer.AccumulateGradients(full_like(text, Number(-1)), image, 1.0 / 8, recompute: false);
         Assert.Equal(0, losses.Text);
         Assert.True(parameters.Gradient.isfinite().all().item<bool>());
     }
@@ -138,6 +139,6 @@ public sealed class TransformerTests
         var text = randint(0, config.TextVocabulary, [size, config.TextLength], generator: generator);
         var length = randint(1, config.TextLength + 1, [size, 1], generator: generator);
         var image = randint(0, config.ImageVocabulary, [size, config.ImageLength], generator: generator);
-        return (text.masked_fill(arange(config.TextLength).ge(length), -1), image);
+        return (text.masked_fill(arange(Number(0), Number(config.TextLength), One).ge(length), Number(-1)), image);
     }
 }

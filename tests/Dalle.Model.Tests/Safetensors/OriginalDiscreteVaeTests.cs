@@ -2,6 +2,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Safetensors;
 using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
 using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
@@ -130,13 +131,13 @@ public sealed class OriginalDiscreteVaeTests : IDisposable
 
     private void AddConvolution(Dictionary<string, Tensor> state, string name, int from, int to, int kernel)
     {
-        state[$"{name}.w"] = randn([to, from, kernel, kernel], generator: _random) * (3 / Math.Sqrt(from * kernel * kernel));
+        state[$"{name}.w"] = randn([to, from, kernel, kernel], generator: _random).mul(Number(3 / Math.Sqrt(from * kernel * kernel)));
         state[$"{name}.b"] = randn([to], generator: _random);
     }
 
     private static Tensor OriginalEncode(Dictionary<string, Tensor> state, Tensor pixels)
     {
-        var x = Convolve(state, "blocks.input", (pixels * 0.8) + 0.1);
+        var x = Convolve(state, "blocks.input", pixels.mul(Number(0.8)).add(Number(0.1), One));
         for (var group = 1; group <= 4; group++)
         {
             x = Group(state, group, x);
@@ -156,7 +157,7 @@ public sealed class OriginalDiscreteVaeTests : IDisposable
         }
 
         var statistics = Convolve(state, "blocks.output.conv", x.relu());
-        return ((statistics.narrow(1, 0, 3).sigmoid() - 0.1) / 0.8).clamp(0, 1);
+        return statistics.narrow(1, 0, 3).sigmoid().sub(Number(0.1)).div(Number(0.8)).clamp(Number(0), One);
     }
 
     private static Tensor Group(Dictionary<string, Tensor> state, int group, Tensor x)
@@ -166,7 +167,7 @@ public sealed class OriginalDiscreteVaeTests : IDisposable
             var name = $"blocks.group_{group}.block_{block}";
             var identity = state.ContainsKey($"{name}.id_path.w") ? Convolve(state, $"{name}.id_path", x) : x;
             var residual = Enumerable.Range(1, 4).Aggregate(x, (y, i) => Convolve(state, $"{name}.res_path.conv_{i}", y.relu()));
-            x = identity + (residual / 64);
+            x = identity.add(residual, Number(1.0 / 64));
         }
 
         return x;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Dalle.Model.Safetensors;
 using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Safetensors;
@@ -49,7 +50,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData(ScalarType.Bool)]
     public void Read_AfterWrite_ReturnsTheSameTensor(ScalarType type)
     {
-        var transposed = (arange(24, dtype: ScalarType.Float32).reshape(2, 3, 4) * 0.7).to(type).transpose(0, 2);
+        var transposed = arange(Number(0), Number(24), One, dtype: ScalarType.Float32).reshape(2, 3, 4).mul(Number(0.7)).to(type).transpose(0, 2);
         SafetensorsFile.Write(Path, [("t", transposed), ("empty", empty(0, 5, dtype: type))]);
 
         using var file = SafetensorsFile.Open(Path);
@@ -62,7 +63,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void Write_InAnyOrder_GivesTheSameBytes()
     {
-        var tensors = Enumerable.Range(0, 20).Select(i => ($"t{i}", full(i + 1, i, dtype: i % 2 == 0 ? ScalarType.Float32 : ScalarType.Int64))).ToList();
+        var tensors = Enumerable.Range(0, 20).Select(i => ($"t{i}", full(i + 1, Number(i), dtype: i % 2 == 0 ? ScalarType.Float32 : ScalarType.Int64))).ToList();
         SafetensorsFile.Write(Path, tensors);
         var first = File.ReadAllBytes(Path);
 
@@ -99,8 +100,8 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void ReadInto_ViewOfALargerTensor_FillsThatPartOnly()
     {
-        SafetensorsFile.Write(Path, [("t", arange(6, dtype: ScalarType.Float32).reshape(2, 3))]);
-        var whole = full(10, -1f);
+        SafetensorsFile.Write(Path, [("t", arange(Number(0), Number(6), One, dtype: ScalarType.Float32).reshape(2, 3))]);
+        var whole = full(10, Number(-1.0));
 
         using var file = SafetensorsFile.Open(Path);
         file.ReadInto("t", whole.narrow(0, 2, 6).view(2, 3));

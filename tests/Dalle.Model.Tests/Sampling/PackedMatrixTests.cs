@@ -1,4 +1,5 @@
 using Dalle.Model.Sampling;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Sampling;
@@ -18,7 +19,7 @@ public sealed unsafe class PackedMatrixTests
         var weight = randn(outputs, inputs, generator: generator).to(type);
         var bias = randn(outputs, generator: generator);
         var x = randn(rows, inputs, generator: generator);
-        var expected = x.to(ScalarType.Float64).matmul(weight.to(ScalarType.Float64).t()).add(bias).to(ScalarType.Float32).data<float>().ToArray();
+        var expected = x.to(ScalarType.Float64).matmul(weight.to(ScalarType.Float64).t()).add(bias, One).to(ScalarType.Float32).data<float>().ToArray();
         using var matrix = new PackedMatrix(weight, bias);
         var result = new float[rows * matrix.PaddedOutputs];
 

@@ -1,6 +1,7 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
 using Dalle.Model.Sampling;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Sampling;
@@ -20,10 +21,10 @@ internal sealed class TestPrior : IDisposable
         Parameters.Initialize(seed: 3);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        Parameters.Master.add_(randn(Parameters.Count, generator: new Generator(9, CPU)), 0.1);
+        Parameters.Master.add_(randn(Parameters.Count, generator: new Generator(9, CPU)), Number(0.1));
         foreach (var name in (string[])["text.token", "text.pad", "image.token", "image.unembedding"])
         {
-            Parameters.View(Parameters.Master, name).mul_(10);
+            Parameters.View(Parameters.Master, name).mul_(Number(10));
         }
 
         Parameters.RefreshCompute();

@@ -1,6 +1,7 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Training;
 using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Training;
@@ -45,7 +46,7 @@ public sealed class AdamWTests
         using var scope = NewDisposeScope();
         using var parameters = NewParameters();
         using var optimizer = new AdamW(parameters, new(0.9, 0.99, 1e-8, 0, GradientClip: 2));
-        parameters.Gradient.fill_(4);
+        parameters.Gradient.fill_(Number(4));
 
         Assert.Equal(8, optimizer.Step(0, Rate), 5);
 
@@ -69,7 +70,7 @@ public sealed class AdamWTests
         using var optimizer = new AdamW(parameters, config);
         for (var step = 0; step < gradients.Length; step++)
         {
-            parameters.Gradient.fill_(gradients[step]);
+            parameters.Gradient.fill_(Number(gradients[step]));
             optimizer.Step(step, Rate);
         }
 
@@ -79,7 +80,7 @@ public sealed class AdamWTests
     private static ParameterStore NewParameters()
     {
         var parameters = new ParameterStore(Specs, Precision.Float32, CPU, trains: true);
-        parameters.Master.fill_(1);
+        parameters.Master.fill_(One);
         return parameters;
     }
 }
