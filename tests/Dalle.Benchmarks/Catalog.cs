@@ -1,3 +1,4 @@
+using Dalle.Benchmarks.DiscreteVae;
 using Dalle.Benchmarks.Prior;
 using Dalle.Benchmarks.Sampling;
 
@@ -10,6 +11,8 @@ internal static class Catalog
     [
         new PriorTrain(),
         new PriorTrainProbe(),
+        new DiscreteVaeTrain(),
+        new DiscreteVaeCodec(),
         new Generate(),
     ];
 }
