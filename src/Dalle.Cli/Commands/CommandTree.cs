@@ -9,6 +9,7 @@ internal static class CommandTree
     public static RootCommand Create() => new("Text to picture: train a discrete VAE and a prior on captioned pictures, and draw from them.")
     {
         QuickstartCommand.Create(),
+        DataCommands.Create(),
         TrainCommand.Create(),
         JobsCommands.Create(),
         GenerateCommand.Create(),

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dalle.Cli.Hosting;
 using Dalle.Contracts.Training;
+using Dalle.Data.Datasets;
 
 namespace Dalle.Cli.Commands;
 
@@ -71,8 +72,13 @@ internal static class TrainCommand
             return dataset;
         }
 
-        return Directory.Exists(dataset)
-            ? Path.GetFullPath(dataset)
-            : throw new CommandException($"No dataset at '{Path.GetFullPath(dataset)}'. Import one with 'dalle data import SOURCE --out DIR', or train on the built-in 'scenes'.");
+        if (!Directory.Exists(dataset))
+        {
+            throw new CommandException($"No dataset at '{Path.GetFullPath(dataset)}'. Import one with 'dalle data import SOURCE --out DIR', or train on the built-in 'scenes'.");
+        }
+
+        // Refused here, in one line, rather than by a job that has begun.
+        Dataset.Open(dataset).Dispose();
+        return Path.GetFullPath(dataset);
     }
 }

@@ -18,5 +18,6 @@ internal sealed record CommandContext(Terminal Terminal, string DataDirectory, b
     /// <summary>A command line that the user can paste: with the data folder, where it is not the usual one.</summary>
     public string CommandFor(string command) => DataDirectory == GlobalOptions.DefaultDataDirectory ? $"dalle {command}" : $"dalle {command} --data-dir {Quoted(DataDirectory)}";
 
-    private static string Quoted(string path) => path.Contains(' ', StringComparison.Ordinal) ? $"\"{path}\"" : path;
+    /// <summary>A path as one word of a command line.</summary>
+    public static string Quoted(string path) => path.Contains(' ', StringComparison.Ordinal) ? $"\"{path}\"" : path;
 }

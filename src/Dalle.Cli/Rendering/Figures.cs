@@ -21,6 +21,15 @@ internal static class Figures
     /// <summary>A speed or a figure of which whole units matter: <c>612</c>, <c>26.4</c>.</summary>
     public static string Rate(double value) => value >= 100 ? Count((long)Math.Round(value)) : value.ToString("0.0", CultureInfo.InvariantCulture);
 
+    /// <summary>A size: <c>512 B</c>, <c>17.2 MB</c>.</summary>
+    public static string Bytes(long value) => value switch
+    {
+        < 1000 => $"{value} B",
+        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{value / 1e3:0.0} kB"),
+        < 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{value / 1e6:0.0} MB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{value / 1e9:0.0} GB"),
+    };
+
     /// <summary>A share in percent: <c>41 %</c>.</summary>
     public static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0} %");
 }

@@ -54,10 +54,11 @@ public sealed record DatasetReport
     /// <summary>A sheet of samples from all over a dataset, at even distances, each with its first caption.</summary>
     public static Picture DrawContactSheet(IDataset dataset, int pictures = 64, ContactSheetLayout? layout = null)
     {
+        layout ??= new ContactSheetLayout();
         var shown = Math.Min(pictures, dataset.Count);
-        return ContactSheet.Draw(
-            [.. Enumerable.Range(0, shown).Select(i => (int)((long)i * dataset.Count / shown)).Select(index => (dataset.ReadPicture(index), (string?)dataset.GetCaptions(index)[0]))],
-            layout);
+        var indices = Enumerable.Range(0, shown).Select(i => (int)((long)i * dataset.Count / shown));
+        // Shrunk one by one: many large pictures at once would not fit into memory.
+        return ContactSheet.Draw([.. indices.Select(index => (Bitmaps.Shrink(dataset.ReadPicture(index), layout.CellSide), (string?)dataset.GetCaptions(index)[0]))], layout);
     }
 
     /// <summary>Counts values between bounds: each bar holds the values from its bound up to, not including, the next one.</summary>

@@ -22,6 +22,20 @@ internal static class Bitmaps
         return bitmap;
     }
 
+    /// <summary>The picture with its longer side at most <paramref name="longest"/> pixels; as it is if it is no larger.</summary>
+    public static Picture Shrink(Picture picture, int longest)
+    {
+        var scale = (double)longest / Math.Max(picture.Width, picture.Height);
+        if (scale >= 1)
+        {
+            return picture;
+        }
+        using var whole = From(picture);
+        var size = new SKSizeI(Math.Max(1, (int)Math.Round(picture.Width * scale)), Math.Max(1, (int)Math.Round(picture.Height * scale)));
+        using var small = whole.Resize(size, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear));
+        return ToPicture(small);
+    }
+
     public static Picture ToPicture(SKBitmap bitmap)
     {
         var rgba = bitmap.GetPixelSpan();
