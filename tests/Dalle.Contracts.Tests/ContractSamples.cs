@@ -24,7 +24,7 @@ internal static class ContractSamples
         PicturesPerSecond = 11, Remaining = TimeSpan.FromSeconds(12),
     };
 
-    private static DiscreteVaeEvaluated Reconstruction { get; } = new() { Sequence = 1, At = At, Step = 2, Psnr = 26.5, Perplexity = 4, CodesInUse = 5, CodebookSize = 6 };
+    private static DiscreteVaeEvaluated Reconstruction { get; } = new() { Sequence = 1, At = At, Step = 2, Psnr = 26.5, Perplexity = 4, CodesInUse = 5, CodebookSize = 6, OfTrainingPictures = true };
 
     private static PriorStepCompleted Prior { get; } = new()
     {

@@ -99,7 +99,7 @@ internal static class DataImportCommand
 
         if (manifest.HeldOut.Samples == 0)
         {
-            terminal.SayLine("No sample is held out, so training can only be measured by pictures that it sees: --held-out SHARE keeps more.");
+            terminal.SayLine("No sample is held out: training will be measured on pictures that it sees. A larger --held-out share, or more samples, changes that.");
         }
     }
 

@@ -16,7 +16,7 @@ internal static class EvalCommand
         var model = new Argument<string>("model") { Description = "Name of a published model." };
         var captions = new Option<int>("--captions") { Description = "Captions of each kind, held-out and seen.", HelpName = "N", DefaultValueFactory = _ => 200 }.Within(1, 100_000);
         var scenes = new Option<bool>("--scenes") { Description = "Evaluate as a model of scenes, whatever it was trained on (imported models do not say)." };
-        var command = new Command("eval", "Measure a model: zero-shot accuracy for a model of scenes, held-out figures of its training for others.") { model, captions, scenes };
+        var command = new Command("eval", "Measure a model: zero-shot accuracy for a model of scenes, the figures of its training for others.") { model, captions, scenes };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var context = CommandContext.Of(parsed);
@@ -59,7 +59,7 @@ internal static class EvalCommand
         return ExitCodes.Success;
     }
 
-    /// <summary>Another model has no captions with known answers here; what its training measured on held-out samples is all there is.</summary>
+    /// <summary>Another model has no captions with known answers here; what its training measured is all there is.</summary>
     private static int ReportTraining(CommandContext context, ModelManifest model)
     {
         if (model.Metrics.Count == 0)
@@ -67,7 +67,8 @@ internal static class EvalCommand
             throw new CommandException($"Model '{model.Name}' carries no figures of its training, and only models of scenes can be measured anew (--scenes if this is one).");
         }
 
-        const string Protocol = "recorded when the model was trained, on the samples its dataset held out";
+        const string Protocol = "recorded when the model was trained: psnr, perplexity and codesInUse of reconstructions of held-out pictures from argmax codes "
+            + "(trainingPsnr: of pictures it trained on, for its dataset held none out); losses and tokensPerSecond of the last update";
         context.Terminal.WriteJson(new { Model = model.Name, Protocol, model.Metrics });
         var grid = new Grid().AddColumns(2);
         foreach (var (name, value) in model.Metrics.OrderBy(metric => metric.Key, StringComparer.Ordinal))

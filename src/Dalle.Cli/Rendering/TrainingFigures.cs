@@ -12,7 +12,7 @@ internal static class TrainingFigures
     }
 
     public static string Of(DiscreteVaeEvaluated evaluated) =>
-        $"held-out psnr {evaluated.Psnr.ToString("0.0", System.Globalization.CultureInfo.InvariantCulture)} dB  codes {evaluated.CodesInUse}/{evaluated.CodebookSize}";
+        $"{(evaluated.OfTrainingPictures ? "training" : "held-out")} psnr {evaluated.Psnr.ToString("0.0", System.Globalization.CultureInfo.InvariantCulture)} dB  codes {evaluated.CodesInUse}/{evaluated.CodebookSize}";
 
     public static string Of(PriorStepCompleted step) =>
         $"loss {Figures.Loss(step.Loss)}  image {Figures.Loss(step.ImageLoss)}  text {Figures.Loss(step.TextLoss)}  {Figures.Rate(step.TokensPerSecond)} tokens/s";

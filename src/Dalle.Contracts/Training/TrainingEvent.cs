@@ -84,7 +84,7 @@ public sealed record DiscreteVaeStepCompleted : TrainingEvent
     [Id(10)] public TimeSpan Remaining { get; init; }
 }
 
-/// <summary>The discrete VAE was tried on held-out pictures with its averaged weights and argmax codes.</summary>
+/// <summary>The discrete VAE was tried on held-out pictures, where there are any, with its averaged weights and argmax codes.</summary>
 [GenerateSerializer, Immutable, Alias("DiscreteVaeEvaluated")]
 public sealed record DiscreteVaeEvaluated : TrainingEvent
 {
@@ -101,6 +101,9 @@ public sealed record DiscreteVaeEvaluated : TrainingEvent
 
     /// <summary>Codes there are.</summary>
     [Id(4)] public int CodebookSize { get; init; }
+
+    /// <summary>Whether the pictures were ones that training sees, because the dataset holds none out.</summary>
+    [Id(5)] public bool OfTrainingPictures { get; init; }
 }
 
 /// <summary>Updates of the prior were done; figures are of the newest one.</summary>

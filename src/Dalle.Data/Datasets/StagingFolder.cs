@@ -21,7 +21,7 @@ internal sealed class StagingFolder : IDisposable
             // Only a dataset is ever replaced, never a folder of something else.
             if (!replace || !File.Exists(System.IO.Path.Combine(target, DatasetManifest.FileName)))
             {
-                throw new SourceException($"'{target}' already exists and is not empty. Choose another folder, or remove it{(replace ? " (it is not a dataset)" : " or allow replacing")}.");
+                throw new SourceException($"'{target}' already exists and is not empty. Choose another folder, {(replace ? "or remove this one (it is not a dataset, so nothing replaces it)" : "remove this one, or replace a dataset with --replace")}.");
             }
         }
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);

@@ -54,7 +54,7 @@ public sealed record TrainingJobState
             var metrics = new Dictionary<string, double>();
             if (Reconstruction is { } reconstruction)
             {
-                metrics["psnr"] = reconstruction.Psnr;
+                metrics[reconstruction.OfTrainingPictures ? "trainingPsnr" : "psnr"] = reconstruction.Psnr;
                 metrics["perplexity"] = reconstruction.Perplexity;
                 metrics["codesInUse"] = reconstruction.CodesInUse;
             }

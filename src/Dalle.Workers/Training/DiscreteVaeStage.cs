@@ -88,6 +88,7 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
             new DiscreteVaeEvaluated
             {
                 Step = step, Psnr = measured.Psnr, Perplexity = measured.Perplexity, CodesInUse = measured.CodesInUse, CodebookSize = _context.Preset.DiscreteVae.CodebookSize,
+                OfTrainingPictures = !_batches.HasHeldOut,
             },
             new SampleGridReady(TrainingStage.DiscreteVae, step, PngEncoder.Encode(sheet)),
         ];

@@ -25,11 +25,14 @@ internal sealed class PictureBatches(IDataset dataset, ulong seed, int batchSize
         return pixels;
     }
 
+    /// <summary>Whether the dataset holds any sample out.</summary>
+    public bool HasHeldOut => dataset.TrainingCount < dataset.Count;
+
     /// <summary>Held-out pictures, centred, in order; training pictures where none are held out.</summary>
     /// <param name="most">At most this many.</param>
     public float[] ReadHeldOut(int most)
     {
-        var first = dataset.TrainingCount < dataset.Count ? dataset.TrainingCount : 0;
+        var first = HasHeldOut ? dataset.TrainingCount : 0;
         var count = Math.Min(most, dataset.Count - first);
         var pixels = new float[count * PictureLength];
         for (var i = 0; i < count; i++)

@@ -31,8 +31,8 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>How the prior is trained in this job.</summary>
     public PriorTraining PriorTraining => Spec.PriorUpdates is { } updates ? Preset.PriorTraining with { Updates = updates } : Preset.PriorTraining;
 
-    /// <summary>The job's samples. The caller disposes them.</summary>
-    public IDataset OpenDataset() => Dataset.Open(Spec.Dataset);
+    /// <summary>The job's samples, large photographs decoded no larger than augmentation needs them (12/8 of the image size). The caller disposes them.</summary>
+    public IDataset OpenDataset() => Dataset.Open(Spec.Dataset, new ShardDatasetOptions { ShorterSide = Preset.DiscreteVae.ImageSize * 12 / 8 });
 
     /// <summary>Runs a piece of work on the device, with the job's number of libtorch threads.</summary>
     public Task<T> OnDevice<T>(Func<TorchSharp.torch.Device, T> work, CancellationToken cancellationToken) => device.Run(Spec.ThreadsPerWorker, work, cancellationToken);

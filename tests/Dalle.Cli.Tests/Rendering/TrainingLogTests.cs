@@ -36,13 +36,14 @@ public sealed class TrainingLogTests : IDisposable
         Send(new StageCompleted(TrainingStage.Tokenizer, 2));
         Send(new StageStarted(TrainingStage.DiscreteVae, 500, 3000));
         Send(new DiscreteVaeEvaluated { Step = 500, Psnr = 20.06, CodesInUse = 9, CodebookSize = 256 });
+        Send(new DiscreteVaeEvaluated { Step = 750, Psnr = 21, CodesInUse = 9, CodebookSize = 256, OfTrainingPictures = true });
         Send(new PhaseChanged(TrainingPhase.Failed, "the loss is not finite"));
         Send(new ModelPublished("demo"));
 
         Assert.Equal(
             [
                 "job running", "tokenizer started", "tokenizer done in 0:02", "dvae goes on from update 500 of 3,000",
-                "dvae 500: held-out psnr 20.1 dB  codes 9/256", "job failed: the loss is not finite", "model demo published",
+                "dvae 500: held-out psnr 20.1 dB  codes 9/256", "dvae 750: training psnr 21.0 dB  codes 9/256", "job failed: the loss is not finite", "model demo published",
             ],
             Lines);
     }

@@ -75,6 +75,13 @@ public sealed class TrainingJobStateTests
     public void Spend_AddsUpOverTheRunsOfAStage() =>
         Assert.Equal(5, Running.Spend(TimeSpan.FromSeconds(2)).Spend(TimeSpan.FromSeconds(3)).SecondsSpent);
 
+    [Theory]
+    [InlineData(false, "psnr")]
+    [InlineData(true, "trainingPsnr")]
+    public void Metrics_SayWhichPicturesWereMeasured(bool ofTrainingPictures, string name) =>
+        Assert.Equal(name, Assert.Single(
+            Running.Observe(new DiscreteVaeEvaluated { OfTrainingPictures = ofTrainingPictures }).Metrics.Keys, key => key.EndsWith("snr", StringComparison.OrdinalIgnoreCase)));
+
     [Fact]
     public void Status_OfAJobThatWasNeverStarted_IsNotFound() => Assert.Throws<NotFoundException>(() => new TrainingJobState().Status("j"));
 }
