@@ -24,7 +24,7 @@ public sealed record DatasetManifest
     public const string FileName = "manifest.json";
 
     /// <summary>Version of the folder's layout; raised when older readers would go wrong.</summary>
-    public const int CurrentVersion = 1;
+    public const int CurrentVersion = 2;
 
     private const int MaxBytes = 16 << 20;
 

@@ -114,9 +114,9 @@ public sealed class ShardDataset : IDataset
         {
             return _options.ShorterSide is { } side ? PictureDecoder.DecodeAtLeast(encoded, side, Accepted) : PictureDecoder.Decode(encoded, Accepted);
         }
-        catch (PictureException damaged)
+        catch (PictureException refused)
         {
-            throw new InvalidDataException($"The picture of sample '{GetId(index)}' has changed since it was imported: {damaged.Message} Import the dataset again.", damaged);
+            throw new InvalidDataException($"The picture of sample '{GetId(index)}' could be decoded when it was imported and no longer can: {refused.Message} Import the dataset again.", refused);
         }
     }
 

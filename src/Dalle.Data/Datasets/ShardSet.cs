@@ -7,7 +7,7 @@ namespace Dalle.Data.Datasets;
 /// <summary>The shards of one side of the split, with their index. Reads are positional, so any number of threads may read at once.</summary>
 internal sealed class ShardSet : IDisposable
 {
-    private readonly List<SafeFileHandle> _shards = [];
+    private readonly List<(string Path, SafeFileHandle File)> _shards = [];
     private readonly byte[] _index;
 
     private ShardSet(byte[] index) => _index = index;
@@ -38,19 +38,21 @@ internal sealed class ShardSet : IDisposable
 
     public ShardLocation Locate(int number) => ShardLocation.Read(_index.AsSpan(number * ShardLocation.Bytes, ShardLocation.Bytes));
 
+    /// <exception cref="InvalidDataException">The shard has changed since it was imported.</exception>
     public byte[] ReadPicture(int number)
     {
         var location = Locate(number);
-        return Read(location.Shard, location.PictureOffset, location.PictureLength);
+        return Read(number, location.Shard, location.Picture);
     }
 
+    /// <inheritdoc cref="ReadPicture"/>
     public SampleRecord ReadRecord(int number)
     {
         var location = Locate(number);
-        return SampleRecord.FromJson(Read(location.Shard, location.RecordOffset, location.RecordLength));
+        return SampleRecord.FromJson(Read(number, location.Shard, location.Record));
     }
 
-    public void Dispose() => _shards.ForEach(shard => shard.Dispose());
+    public void Dispose() => _shards.ForEach(shard => shard.File.Dispose());
 
     private void OpenShard(string folder, ShardFile shard)
     {
@@ -63,7 +65,7 @@ internal sealed class ShardSet : IDisposable
         try
         {
             var handle = File.OpenHandle(path, options: FileOptions.RandomAccess);
-            _shards.Add(handle);
+            _shards.Add((path, handle));
             if (RandomAccess.GetLength(handle) != shard.Bytes)
             {
                 throw Changed(path);
@@ -76,16 +78,23 @@ internal sealed class ShardSet : IDisposable
         }
     }
 
-    private byte[] Read(int shard, long offset, int length)
+    private byte[] Read(int number, int shard, ShardPiece piece)
     {
-        var bytes = new byte[length];
-        for (var done = 0; done < length;)
+        var (path, file) = _shards[shard];
+        var bytes = new byte[piece.Length];
+        for (int done = 0, read; done < bytes.Length; done += read)
         {
-            var read = RandomAccess.Read(_shards[shard], bytes.AsSpan(done), offset + done);
-            done += read > 0 ? read : throw new InvalidDataException($"Shard {shard} ends before byte {offset + length}; import the dataset again.");
+            read = RandomAccess.Read(file, bytes.AsSpan(done), piece.Offset + done);
+            if (read == 0)
+            {
+                throw Damaged(path, number);
+            }
         }
-        return bytes;
+        return XxHash3.HashToUInt64(bytes) == piece.Checksum ? bytes : throw Damaged(path, number);
     }
+
+    private static InvalidDataException Damaged(string path, int number) =>
+        new($"'{path}' has changed since it was imported: sample {number} is not what it was. Import the dataset again.");
 
     private static SourceException Changed(string path) => new($"'{path}' is not the file that was imported: its length or checksum differs. Import the dataset again.");
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Formats.Tar;
 using System.Globalization;
 using System.IO.Hashing;
@@ -32,16 +33,17 @@ internal sealed class ShardWriter(string folder, string name, long maxShardBytes
         }
         var key = _samples.ToString("d9", CultureInfo.InvariantCulture);
         var record = sample.ToJson();
-        var pictureOffset = await AddFile(key + PictureSignature.Of(picture.Span).Extension(), picture, cancellationToken);
-        var recordOffset = await AddFile(key + ".json", record, cancellationToken);
+        var pictureAt = await AddFile(key + PictureSignature.Of(picture.Span).Extension(), picture, cancellationToken);
+        var recordAt = await AddFile(key + ".json", record, cancellationToken);
 
         var entry = new byte[ShardLocation.Bytes];
-        new ShardLocation(_shards.Count, pictureOffset, picture.Length, recordOffset, record.Length, sample.Width, sample.Height).Write(entry);
+        new ShardLocation(_shards.Count, pictureAt, recordAt, sample.Width, sample.Height).Write(entry);
         await _index.WriteAsync(entry, cancellationToken);
         _indexChecksum.Append(entry);
         _content.AppendData(record);
         _content.AppendData(picture.Span);
-        _content.AppendData(entry, 12, 4);
+        BinaryPrimitives.WriteInt32LittleEndian(entry, picture.Length);
+        _content.AppendData(entry, 0, sizeof(int));
         (_samples, _samplesInShard, _captions) = (_samples + 1, _samplesInShard + 1, _captions + sample.Captions.Count);
     }
 
@@ -84,12 +86,12 @@ internal sealed class ShardWriter(string folder, string name, long maxShardBytes
         (_file, _tar) = (null, null);
     }
 
-    private async Task<long> AddFile(string entryName, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    private async Task<ShardPiece> AddFile(string entryName, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         var offset = _file!.Position + HeaderBytes;
         using var stream = new MemoryStream(content.ToArray(), writable: false);
         await _tar!.WriteEntryAsync(
             new UstarTarEntry(TarEntryType.RegularFile, entryName) { DataStream = stream, ModificationTime = DateTimeOffset.UnixEpoch }, cancellationToken);
-        return offset;
+        return new ShardPiece(offset, content.Length, XxHash3.HashToUInt64(content.Span));
     }
 }

@@ -167,16 +167,76 @@ public sealed class DatasetImporterTests : IDisposable
     }
 
     [Fact]
-    public async Task ReadPicture_ChangedShard_NamesTheSample()
+    public async Task Read_OfAChangedShard_NamesIt_WhicheverByteChanged()
+    {
+        await DatasetImporter.Import(new ListSource(Numbered(2)), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        var shard = Path.Combine(Target, "train-00000.tar");
+        var whole = File.ReadAllBytes(shard);
+        using var dataset = ShardDataset.Open(Target);
+        var index = File.ReadAllBytes(Path.Combine(Target, "train.index"));
+        var second = ShardLocation.Read(index.AsSpan(ShardLocation.Bytes));
+
+        foreach (var (piece, read) in new (ShardPiece, Action)[] { (second.Picture, () => dataset.ReadPicture(1)), (second.Record, () => dataset.GetCaptions(1)) })
+        {
+            for (var at = 0; at < piece.Length; at++)
+            {
+                var changed = (byte[])whole.Clone();
+                changed[piece.Offset + at] ^= 1;
+                File.WriteAllBytes(shard, changed);
+                var error = Assert.Throws<InvalidDataException>(read);
+                Assert.Contains($"'{shard}' has changed since it was imported: sample 1 ", error.Message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Equal("caption 0", dataset.GetCaptions(0)[0]);
+    }
+
+    [Fact]
+    public async Task Read_OfAShardCutOffWhileItIsOpen_NamesIt()
     {
         await DatasetImporter.Import(new ListSource(Numbered(1)), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
-        var shard = Path.Combine(Target, "train-00000.tar");
-        var bytes = File.ReadAllBytes(shard);
-        bytes.AsSpan(512, 40).Clear();
-        File.WriteAllBytes(shard, bytes);
-
         using var dataset = ShardDataset.Open(Target);
-        Assert.Contains("'id-0'", Assert.Throws<InvalidDataException>(() => dataset.ReadPicture(0)).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(Path.Combine(Target, "train-00000.tar"), new byte[600]);
+        Assert.Contains("train-00000.tar' has changed", Assert.Throws<InvalidDataException>(() => dataset.GetId(0)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_OfAnotherLayoutVersion_SaysSo()
+    {
+        await DatasetImporter.Import(new ListSource(Numbered(1)), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        var manifest = Path.Combine(Target, "manifest.json");
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"version\": 2", "\"version\": 9", StringComparison.Ordinal));
+        Assert.Contains("layout version 9; this program reads version 2", Assert.Throws<SourceException>(() => Dataset.Open(Target)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_OfAManifestThatNamesAFileOutside_IsRefused()
+    {
+        await DatasetImporter.Import(new ListSource(Numbered(1)), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        var manifest = Path.Combine(Target, "manifest.json");
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("train-00000.tar", "../secret.tar", StringComparison.Ordinal));
+        Assert.Contains("outside the folder: '../secret.tar'", Assert.Throws<SourceException>(() => Dataset.Open(Target)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Import_Cancelled_LeavesNothing()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var progress = new Reaction(report => (report.Accepted == 64 ? cancellation : null)?.Cancel());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => DatasetImporter.Import(new ListSource(Numbered(500)), Target, null, progress, cancellation.Token));
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Import_OfAtMostSoManySamples_TakesTheFirst()
+    {
+        var reports = new List<ImportProgress>();
+        await DatasetImporter.Import(new ListSource(Numbered(100)), Target, new ImportOptions { MaxSamples = 70, HeldOutShare = 0 }, new Reaction(reports.Add), Cancellation);
+        using var dataset = ShardDataset.Open(Target);
+
+        Assert.Equal(70, dataset.Count);
+        Assert.Equal("id-69", dataset.GetId(69));
+        Assert.Equal([64L, 70L], reports.Select(report => report.Accepted));
     }
 
     [Fact]
@@ -204,6 +264,37 @@ public sealed class DatasetImporterTests : IDisposable
         Assert.True(DatasetReport.DrawContactSheet(dataset, 4).Width > 200);
     }
 
+    [Fact]
+    public async Task Report_OfEveryKindOfCaptionAndPicture_PutsThemIntoTheirBars()
+    {
+        string[] captions = ["one", "one two three four", "one two three four five", string.Join(' ', Enumerable.Repeat("word", 70))];
+        (int Width, int Height)[] sizes = [(20, 40), (33, 50), (64, 64), (200, 101)];
+        var samples = captions.Zip(sizes).Select((pair, i) => new Sample($"{i}", [pair.First], PngEncoder.Encode(Fixture.Draw(pair.Second.Width, pair.Second.Height))));
+        await DatasetImporter.Import(new ListSource([.. samples]), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        var report = DatasetReport.Of(Target);
+
+        Assert.Equal(["1 to <2", "4 to <6", "64 and more"], Filled(report.CaptionWords));
+        Assert.Equal([1, 2, 1], report.CaptionWords.Where(bar => bar.Count > 0).Select(bar => bar.Count));
+        Assert.Equal(["0.5 to <0.67", "0.95 to <1.05", "1.5 to <2"], Filled(report.AspectRatios));
+        Assert.Equal([2, 1, 1], report.AspectRatios.Where(bar => bar.Count > 0).Select(bar => bar.Count));
+        Assert.Equal(["0 to <32", "32 to <64", "64 to <128"], Filled(report.ShorterSides));
+        Assert.Equal(new FileInfo(Path.Combine(Target, "train-00000.tar")).Length, report.Bytes);
+
+        static IEnumerable<string> Filled(IEnumerable<HistogramBar> bars) => bars.Where(bar => bar.Count > 0).Select(bar => bar.Label);
+    }
+
+    [Fact]
+    public async Task DrawContactSheet_OfFewer_TakesThemFromAllOver()
+    {
+        var samples = Enumerable.Range(0, 10).Select(i => new Sample($"{i}", ["a colour"], PngEncoder.Encode(new Picture(40, 40, [.. Enumerable.Repeat((byte)(i * 20), 40 * 40 * 3)]))));
+        await DatasetImporter.Import(new ListSource([.. samples]), Target, new ImportOptions { HeldOutShare = 0 }, cancellationToken: Cancellation);
+        using var dataset = Dataset.Open(Target);
+        var sheet = DatasetReport.DrawContactSheet(dataset, 5, new ContactSheetLayout { Columns = 5, CellSide = 10, Gap = 0, CaptionLines = 0 });
+
+        Assert.Equal((50, 13), (sheet.Width, sheet.Height));
+        Assert.Equal([0, 40, 80, 120, 160], Enumerable.Range(0, 5).Select(i => (int)sheet.At((10 * i) + 5, 5).R));
+    }
+
     /// <summary>Pictures that differ in one pixel, each with two captions.</summary>
     private static Sample[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i =>
     {
@@ -212,6 +303,12 @@ public sealed class DatasetImporterTests : IDisposable
         picture.Rgb[1] = (byte)(i >> 8);
         return new Sample($"id-{i}", [$"caption {i}", $"the number {i}"], PngEncoder.Encode(picture));
     })];
+
+    /// <summary>Does something on the importer's own thread.</summary>
+    private sealed class Reaction(Action<ImportProgress> react) : IProgress<ImportProgress>
+    {
+        public void Report(ImportProgress value) => react(value);
+    }
 
     private sealed class ListSource(IReadOnlyList<Sample> samples) : ISampleSource
     {
