@@ -1,4 +1,3 @@
-using System.Formats.Tar;
 using System.Runtime.CompilerServices;
 
 namespace Dalle.Data.Sources;
@@ -48,7 +47,7 @@ public sealed class EmojiSource(SampleSourceOptions? options = null) : ISampleSo
             }
             else
             {
-                yield return new Sample(id, _options.CleanCaptions(known.Captions), await ReadAll(entry, cancellationToken)) { Group = known.Group };
+                yield return new Sample(id, _options.CleanCaptions(known.Captions), await NpmPackage.ReadAll(artwork, entry, cancellationToken)) { Group = known.Group };
             }
         }
     }
@@ -59,16 +58,9 @@ public sealed class EmojiSource(SampleSourceOptions? options = null) : ISampleSo
         {
             if (file == name && entry.Length <= MaxListBytes)
             {
-                return await ReadAll(entry, cancellationToken);
+                return await NpmPackage.ReadAll(archive, entry, cancellationToken);
             }
         }
         throw new SourceException($"'{archive}' does not hold {name}. Delete it to fetch the package again.");
-    }
-
-    private static async Task<byte[]> ReadAll(TarEntry entry, CancellationToken cancellationToken)
-    {
-        var bytes = new byte[entry.Length];
-        await (entry.DataStream ?? Stream.Null).ReadExactlyAsync(bytes, cancellationToken);
-        return bytes;
     }
 }

@@ -38,7 +38,7 @@ internal sealed record NpmPackage(string Name, string Version)
     private async Task Pack(string folder, CancellationToken cancellationToken)
     {
         var remedy = $"Install Node.js (it brings npm), or put {FileName} into the package folder yourself.";
-        var start = new ProcessStartInfo("npm", ["pack", $"{Name}@{Version}", "--silent"])
+        var start = new ProcessStartInfo(OperatingSystem.IsWindows() ? "npm.cmd" : "npm", ["pack", $"{Name}@{Version}", "--silent"])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -76,17 +76,39 @@ internal sealed record NpmPackage(string Name, string Version)
     }
 
     /// <summary>The archive's files in its order, each valid until the next is asked for. Names are without the leading "package/".</summary>
+    /// <exception cref="SourceException">The archive is damaged.</exception>
     public static async IAsyncEnumerable<(string Name, TarEntry Entry)> Files(
         string archive, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var file = File.OpenRead(archive);
         await using var tar = new TarReader(new GZipStream(file, CompressionMode.Decompress));
-        while (await tar.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
+        while (await Undamaged(archive, () => tar.GetNextEntryAsync(copyData: false, cancellationToken)) is { } entry)
         {
             if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile && entry.Name.StartsWith("package/", StringComparison.Ordinal))
             {
                 yield return (entry.Name["package/".Length..], entry);
             }
+        }
+    }
+
+    /// <summary>The content of a file of <see cref="Files"/>.</summary>
+    /// <exception cref="SourceException">The archive is damaged.</exception>
+    public static ValueTask<byte[]> ReadAll(string archive, TarEntry entry, CancellationToken cancellationToken) => Undamaged(archive, async ValueTask<byte[]> () =>
+    {
+        var bytes = new byte[entry.Length];
+        await (entry.DataStream ?? Stream.Null).ReadExactlyAsync(bytes, cancellationToken);
+        return bytes;
+    });
+
+    private static async ValueTask<T> Undamaged<T>(string archive, Func<ValueTask<T>> read)
+    {
+        try
+        {
+            return await read();
+        }
+        catch (Exception damage) when (damage is InvalidDataException or EndOfStreamException or FormatException)
+        {
+            throw new SourceException($"'{archive}' is damaged: {damage.Message} Delete it to fetch the package again.", damage);
         }
     }
 }

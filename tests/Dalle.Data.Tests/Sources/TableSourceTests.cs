@@ -97,6 +97,31 @@ public sealed class TableSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task ReadParquet_ColumnOfNumbers_SaysWhatItHolds()
+    {
+        var schema = new ParquetSchema(new DataField<string>("path"), new DataField<int>("caption"));
+        await using (var file = File.Create(_folder["n.parquet"]))
+        await using (var writer = await ParquetWriter.CreateAsync(schema, file, cancellationToken: TestContext.Current.CancellationToken))
+        {
+            using var group = writer.CreateRowGroup();
+            await group.WriteAsync(schema.DataFields[0], new[] { "p/1.png" });
+            await group.WriteAsync<int>(schema.DataFields[1], new[] { 1 }, cancellationToken: TestContext.Current.CancellationToken);
+        }
+
+        var error = await Assert.ThrowsAsync<SourceException>(() => SampleSources.Open(_folder["n.parquet"]).ReadAll());
+        Assert.Contains("Column 'caption'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("holds Int32; strings are expected.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ReadCsv_WithAByteOrderMark_FindsItsColumns()
+    {
+        var table = _folder.Write("t.csv", "\uFEFFpath,caption\np/1.png,one\n");
+        var (samples, _) = await SampleSources.Open(table).ReadAll();
+        Assert.Equal(["p/1.png: one"], samples.Lines());
+    }
+
+    [Fact]
     public async Task ReadParquet_Damage_IsTyped()
     {
         var whole = File.ReadAllBytes(await WriteParquet("t.parquet", ["p/1.png", "p/1.png"], ["one", "uno"], ["p/2.png"], ["two"]));
