@@ -17,6 +17,13 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate cat --seed none", "Cannot parse argument 'none' for option '--seed' as expected type 'System.Nullable`1[System.UInt64]'.", "dalle generate")]
     [InlineData("jobs", "Required command was not provided.", "dalle jobs")]
     [InlineData("jobs shwo 1", "Unrecognized command or argument 'shwo'.", "dalle jobs")]
+    [InlineData("data", "Required command was not provided.", "dalle data")]
+    [InlineData("data import pictures", "Option '--out' is required.", "dalle data import")]
+    [InlineData("data import --out d", "Required argument 'source' missing for command: 'import'.", "dalle data import")]
+    [InlineData("data import p --out d --held-out 1", "--held-out expects 0 to 0.9, got 1.", "dalle data import")]
+    [InlineData("data import p --out d --max-aspect-ratio 0.5", "--max-aspect-ratio expects at least 1, got 0.5.", "dalle data import")]
+    [InlineData("data import p --out d --shard-size 0", "--shard-size expects 1 to 1048576, got 0.", "dalle data import")]
+    [InlineData("data inspect d -n 0", "-n expects 1 to 1024, got 0.", "dalle data inspect")]
     [InlineData("silo --http-port 70000", "--http-port expects 0 to 65535, got 70000.", "dalle silo")]
     public async Task Usage_NotValid_IsRefusedWithTheReasonAndWhereToLook(string line, string reason, string command)
     {
@@ -29,7 +36,7 @@ public sealed class CommandLineTests : IDisposable
     public async Task NoArguments_ShowHelp()
     {
         Assert.Equal(ExitCodes.Success, await Run());
-        foreach (var command in new[] { "quickstart", "silo", "train", "jobs", "generate", "models", "eval" })
+        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval" })
         {
             Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
         }

@@ -18,7 +18,10 @@ internal static class DalleProcess
     }
 
     /// <summary>Starts it, with both outputs redirected.</summary>
-    public static Process Start(params IReadOnlyList<string> arguments)
+    public static Process Start(params IReadOnlyList<string> arguments) => StartWithPath(path: null, arguments);
+
+    /// <summary>Starts it where the search path for programs is <paramref name="path"/>; null leaves it as it is.</summary>
+    public static Process StartWithPath(string? path, params IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "dalle.exe" : "dalle"))
         {
@@ -30,13 +33,21 @@ internal static class DalleProcess
             start.ArgumentList.Add(argument);
         }
 
+        if (path is not null)
+        {
+            start.Environment["PATH"] = path;
+        }
+
         return Process.Start(start)!;
     }
 
     /// <summary>Runs it to its end.</summary>
-    public static async Task<Result> Run(params IReadOnlyList<string> arguments)
+    public static Task<Result> Run(params IReadOnlyList<string> arguments) => RunWithPath(path: null, arguments);
+
+    /// <summary>Runs it to its end where the search path for programs is <paramref name="path"/>; null leaves it as it is.</summary>
+    public static async Task<Result> RunWithPath(string? path, params IReadOnlyList<string> arguments)
     {
-        using var process = Start(arguments);
+        using var process = StartWithPath(path, arguments);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         deadline.CancelAfter(Deadline);
         try

@@ -23,4 +23,12 @@ public sealed class FiguresTests
     [InlineData(26.44, "26.4")]
     [InlineData(18140.2, "18,140")]
     public void Rate_SmallAndLarge_KeepsWhatMatters(double value, string expected) => Assert.Equal(expected, Figures.Rate(value));
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(999, "999 B")]
+    [InlineData(1_000, "1.0 kB")]
+    [InlineData(20_361_216, "20.4 MB")]
+    [InlineData(3_210_000_000, "3.2 GB")]
+    public void Bytes_AreInDecimalUnits(long value, string text) => Assert.Equal(text, Figures.Bytes(value));
 }
