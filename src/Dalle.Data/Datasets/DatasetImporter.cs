@@ -70,7 +70,9 @@ public static class DatasetImporter
         var (heldOutPart, heldOutHash) = await heldOut.Finish();
         if (trainingPart.Samples == 0)
         {
-            throw new SourceException($"Nothing to train on came from {source.Description}: {accepted} samples were accepted, all held out, and {Summary(rejected)}.");
+            throw new SourceException(accepted == 0
+                ? $"Nothing usable came from {source.Description}: {Summary(rejected)}."
+                : $"All {accepted} usable samples of {source.Description} would be held out, which leaves nothing to train on: choose a smaller share.");
         }
         return new DatasetManifest
         {
@@ -110,7 +112,7 @@ public static class DatasetImporter
     private static bool IsHeldOut(string group, double share) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(group)) < share * ulong.MaxValue;
 
     private static string Summary(RejectionTally rejected) => rejected.Count == 0
-        ? "none rejected"
+        ? "it has no samples"
         : "rejected: " + string.Join(", ", rejected.Report().Select(reason => $"{reason.Key} {reason.Value.Count} (such as '{reason.Value.Examples[0]}')"));
 
     /// <summary>What the filters and the decoder say of one sample.</summary>

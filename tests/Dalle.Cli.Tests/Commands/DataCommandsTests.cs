@@ -199,7 +199,7 @@ public sealed class DataCommandsTests : IDisposable
         Write("pictures/a.png", Png(1));
         Refused(
             await DalleProcess.Run("data", "import", _folder.File("pictures"), "--out", Out),
-            "dalle: Nothing to train on came from folder pictures: 0 samples were accepted, all held out, and rejected: CaptionMissing 1 (such as 'a.png').");
+            "dalle: Nothing usable came from folder pictures: rejected: CaptionMissing 1 (such as 'a.png').");
         Assert.Equal([_folder.File("pictures")], Directory.GetFileSystemEntries(_folder.FullName));
     }
 
@@ -257,6 +257,23 @@ public sealed class DataCommandsTests : IDisposable
         Refused(
             await DalleProcess.Run("train", "--preset", "test", "--data", _folder.File("pictures"), "--model", "m", "--data-dir", _folder.File("home")),
             $"dalle: '{_folder.File("pictures")}' is not a dataset yet. Import it first: dalle data import {_folder.File("pictures")} --out DIR, then name DIR.");
+    }
+
+    /// <summary>The way of the README, with a model that learns nothing.</summary>
+    [Fact]
+    public async Task Train_OnAnImportedFolder_PublishesAModel_AndSaysWhichPicturesItMeasured()
+    {
+        WritePictures(12);
+        await DalleProcess.Run("data", "import", _folder.File("pictures"), "--out", Out, "--held-out", "0");
+        string[] home = ["--data-dir", _folder.File("home")];
+
+        var train = await DalleProcess.Run(["train", "--preset", "test", "--data", Out, "--model", "greys", "--dvae-updates", "2", "--prior-updates", "2", .. home]);
+        var model = await DalleProcess.Run(["models", "show", "greys", "--json", .. home]);
+
+        Assert.True(train.ExitCode == ExitCodes.Success, train.Error);
+        Assert.Contains("dvae 2: training psnr", train.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("held-out", train.Output, StringComparison.Ordinal);
+        Assert.True(model.Json.GetProperty("metrics").TryGetProperty("trainingPsnr", out _), model.Output);
     }
 
     private string _last = "";

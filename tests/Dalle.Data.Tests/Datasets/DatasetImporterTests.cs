@@ -133,6 +133,14 @@ public sealed class DatasetImporterTests : IDisposable
     }
 
     [Fact]
+    public async Task Import_ThatHoldsEverythingOut_SaysSo()
+    {
+        var samples = Numbered(3).Select(sample => sample with { HeldOut = true });
+        var error = await Assert.ThrowsAsync<SourceException>(() => DatasetImporter.Import(new ListSource([.. samples]), Target, cancellationToken: Cancellation));
+        Assert.Equal("All 3 usable samples of a list would be held out, which leaves nothing to train on: choose a smaller share.", error.Message);
+    }
+
+    [Fact]
     public async Task Import_OfItsOwnShards_GivesTheSameSamples()
     {
         await DatasetImporter.Import(new ListSource(Numbered(12)), Target, cancellationToken: Cancellation);
