@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using Dalle.Contracts.Cluster;
+using Dalle.Silo.Http;
 using Microsoft.Extensions.Options;
 
 namespace Dalle.Silo.Hosting;
@@ -56,6 +57,9 @@ public sealed class SiloOptions
     [Range(1024, 1 << 30)]
     public int MaxRequestBytes { get; set; } = 1 << 20;
 
+    /// <summary>Who may use the HTTP API, and how much of it at once.</summary>
+    public HttpOptions Http { get; set; } = new();
+
     internal IPAddress ListenAddress => IPAddress.Parse(Address);
 
     internal IPAddress ReachableAddress => IPAddress.Parse(AdvertisedAddress ?? Address);
@@ -68,9 +72,9 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
 {
     public ValidateOptionsResult Validate(string? name, SiloOptions options)
     {
-        var found = new List<ValidationResult>();
-        Validator.TryValidateObject(options, new ValidationContext(options), found, validateAllProperties: true);
-        var faults = found.ConvertAll(fault => $"{SiloOptions.Section}:{string.Join(',', fault.MemberNames)}: {fault.ErrorMessage}");
+        var faults = new List<string>();
+        CheckRanges(SiloOptions.Section, options, faults);
+        CheckRanges($"{SiloOptions.Section}:{nameof(options.Http)}", options.Http, faults);
         CheckAddress(nameof(options.Address), options.Address, faults);
         CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? options.Address, faults);
         if (faults.Count == 0 && (options.ReachableAddress.Equals(IPAddress.Any) || options.ReachableAddress.Equals(IPAddress.IPv6Any)))
@@ -78,7 +82,19 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
             faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.Address} listens everywhere; name the one address other machines reach this silo at.");
         }
 
+        if (faults.Count == 0 && !IPAddress.IsLoopback(options.ListenAddress) && options.Http.ApiKey is null)
+        {
+            faults.Add($"{HttpOptions.ApiKeySetting}: {options.Address} can be reached from other machines, so clients must show a key; set one, in {HttpOptions.ApiKeyVariable}, or listen on {IPAddress.Loopback}.");
+        }
+
         return faults.Count > 0 ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;
+    }
+
+    private static void CheckRanges(string section, object options, List<string> faults)
+    {
+        var found = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), found, validateAllProperties: true);
+        faults.AddRange(found.Select(fault => $"{section}:{string.Join(',', fault.MemberNames)}: {fault.ErrorMessage}"));
     }
 
     private static void CheckAddress(string setting, string address, List<string> faults)

@@ -1,0 +1,20 @@
+using System.Text.Json;
+using Dalle.Contracts.Generation;
+using Dalle.Contracts.Training;
+
+namespace Dalle.Silo.Http.Errors;
+
+/// <summary>What the API calls the fields of the contracts.</summary>
+internal static class ParameterNames
+{
+    private static readonly Dictionary<string, string> Renamed = new()
+    {
+        [nameof(GenerationRequest.Candidates)] = "n",
+        [nameof(GenerationRequest.PartialPictures)] = "partial_images",
+        [nameof(TrainingSpec.Dataset)] = "data",
+        [nameof(TrainingSpec.DiscreteVaeUpdates)] = "dvae_updates",
+        [nameof(TrainingSpec.ThreadsPerWorker)] = "threads",
+    };
+
+    public static string Of(string field) => Renamed.GetValueOrDefault(field) ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(field);
+}

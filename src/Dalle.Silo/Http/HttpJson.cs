@@ -1,0 +1,49 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Dalle.Contracts.Training;
+using Dalle.Silo.Http.Errors;
+using Dalle.Silo.Http.Images;
+using Dalle.Silo.Http.Jobs;
+using Dalle.Silo.Http.Models;
+using Dalle.Silo.Http.Streaming;
+
+namespace Dalle.Silo.Http;
+
+/// <summary>How the API reads and writes JSON: OpenAI's way, with names like_this.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    NumberHandling = JsonNumberHandling.Strict,
+    Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>)])]
+[JsonSerializable(typeof(ApiErrorBody))]
+[JsonSerializable(typeof(StreamError))]
+[JsonSerializable(typeof(ImageRequest))]
+[JsonSerializable(typeof(ImagesAnswer))]
+[JsonSerializable(typeof(ImageEvent))]
+[JsonSerializable(typeof(ModelObject))]
+[JsonSerializable(typeof(ObjectList<ModelObject>))]
+[JsonSerializable(typeof(JobRequest))]
+[JsonSerializable(typeof(JobObject))]
+[JsonSerializable(typeof(ObjectList<JobObject>))]
+[JsonSerializable(typeof(TrainingEvent))]
+internal sealed partial class HttpJson : JsonSerializerContext
+{
+    /// <summary>The same for training events: their figures may be infinite or no numbers, and that must be told.</summary>
+    public static HttpJson Events => field ??= new(new(Default.Options) { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals });
+
+    /// <summary>The same for the framework, which makes options of its own.</summary>
+    public static void Configure(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = Default.Options.PropertyNamingPolicy;
+        options.PropertyNameCaseInsensitive = Default.Options.PropertyNameCaseInsensitive;
+        options.NumberHandling = Default.Options.NumberHandling;
+        options.TypeInfoResolver = Default;
+        foreach (var converter in Default.Options.Converters)
+        {
+            options.Converters.Add(converter);
+        }
+    }
+
+    /// <summary>Values of an enumeration, like_this.</summary>
+    private sealed class PlainEnum<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false)
+        where T : struct, Enum;
+}
