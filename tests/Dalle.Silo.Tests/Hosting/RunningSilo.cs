@@ -1,5 +1,6 @@
 using Dalle.Silo.Hosting;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Dalle.Silo.Tests.Hosting;
@@ -11,13 +12,23 @@ public sealed class RunningSilo : IAsyncLifetime
 
     public string DataFolder { get; init; } = Directory.CreateTempSubdirectory("dalle-silo-").FullName;
 
+    /// <summary>Settings beyond the folder and the port.</summary>
+    public Action<SiloOptions> Configure { get; init; } = _ => { };
+
+    public Action<IServiceCollection> ConfigureServices { get; init; } = _ => { };
+
     public IServiceProvider Services => _app!.Services;
 
     public Uri Http => new(_app!.Urls.First());
 
     public async ValueTask InitializeAsync()
     {
-        var builder = DalleSilo.CreateBuilder(configure: options => (options.DataFolder, options.HttpPort) = (DataFolder, 0));
+        var builder = DalleSilo.CreateBuilder(configure: options =>
+        {
+            (options.DataFolder, options.HttpPort) = (DataFolder, 0);
+            Configure(options);
+        });
+        ConfigureServices(builder.Services);
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         _app = DalleSilo.Build(builder);
         await _app.StartAsync(TestContext.Current.CancellationToken);

@@ -1,0 +1,134 @@
+using System.ClientModel;
+using System.Net;
+using System.Net.Http.Headers;
+using Dalle.Silo.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Dalle.Silo.Tests.Http;
+
+public sealed class GatesTests(HttpSilo silo) : IClassFixture<HttpSilo>
+{
+    private const string Key = "correct-horse-battery-staple";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("GET", "/v1/models", HttpStatusCode.OK)]
+    [InlineData("GET", "/v1/models/nobody", HttpStatusCode.NotFound)]
+    [InlineData("GET", "/v1/nothing", HttpStatusCode.NotFound)]
+    [InlineData("DELETE", "/v1/models", HttpStatusCode.MethodNotAllowed)]
+    [InlineData("POST", "/v1/images/generations", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("GET", "/health/live", HttpStatusCode.OK)]
+    public async Task EveryAnswer_BearsAnIdOfItsOwn_AndEveryRefusalOpenAisShape(string method, string path, HttpStatusCode status)
+    {
+        using var answer = await silo.Http.SendAsync(new(new(method), path), Token);
+        using var another = await silo.Http.SendAsync(new(new(method), path), Token);
+
+        Assert.Matches("^req_[0-9a-f]{32}$", answer.Headers.GetValues("x-request-id").Single());
+        Assert.NotEqual(answer.Headers.GetValues("x-request-id"), another.Headers.GetValues("x-request-id"));
+        Assert.Equal(status, answer.StatusCode);
+        if (!answer.IsSuccessStatusCode)
+        {
+            Assert.Equal("invalid_request_error", (await HttpSilo.ReadError(answer, status)).GetProperty("type").GetString());
+        }
+    }
+
+    [Fact]
+    public async Task BodyBeyondTheLimit_IsRefused()
+    {
+        var body = $$"""{ "model": "circles", "prompt": "{{new string('x', 2 << 20)}}" }""";
+
+        var error = await HttpSilo.ReadError(await silo.Post("/v1/images/generations", body), HttpStatusCode.RequestEntityTooLarge);
+
+        Assert.Equal("request_too_large", error.GetProperty("code").GetString());
+    }
+
+    [Theory]
+    [InlineData("localhost", null, HttpStatusCode.OK)]
+    [InlineData("[::1]:8080", null, HttpStatusCode.OK)]
+    [InlineData("127.0.0.1", "http://localhost:3000", HttpStatusCode.OK)]
+    [InlineData("127.0.0.1", "https://example.com", HttpStatusCode.Forbidden)]
+    [InlineData("127.0.0.1", "null", HttpStatusCode.Forbidden)]
+    [InlineData("rebound.example.com", null, HttpStatusCode.Forbidden)]
+    public async Task WithoutAKey_OnlyThisMachineIsServed(string host, string? origin, HttpStatusCode status)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = host } };
+        if (origin is not null)
+        {
+            request.Headers.Add("Origin", origin);
+        }
+
+        using var answer = await silo.Http.SendAsync(request, Token);
+
+        Assert.Equal(status, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task WithAKey_WhoShowsItIsServed_AndNoOneElse_AndItIsNeverLogged()
+    {
+        using var log = new RecordingLog();
+        await using var keyed = new HttpSilo
+        {
+            Configure = options => options.Http.ApiKey = Key, ConfigureServices = services => services.AddSingleton<ILoggerProvider>(log),
+        };
+        await keyed.InitializeAsync();
+
+        var models = await keyed.OpenAI(Key).GetOpenAIModelClient().GetModelsAsync(Token);
+        var refused = await Assert.ThrowsAsync<ClientResultException>(() => keyed.OpenAI(Key + "r").GetOpenAIModelClient().GetModelsAsync(Token));
+        var statuses = new List<(string, HttpStatusCode)>();
+        foreach (var path in new[] { "/v1/models", "/v1/nothing", "/openapi/v1.json", "/health/live", "/health/ready" })
+        {
+            using var answer = await keyed.Http.GetAsync(path, Token);
+            statuses.Add((path, answer.StatusCode));
+        }
+
+        using var other = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "pictures.example.com", Authorization = new("Bearer", Key) } };
+        using var basic = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Authorization = new AuthenticationHeaderValue("Basic", Key) } };
+
+        Assert.Single(models.Value);
+        Assert.Equal(401, refused.Status);
+        Assert.Equal(
+            [
+                ("/v1/models", HttpStatusCode.Unauthorized), ("/v1/nothing", HttpStatusCode.Unauthorized), ("/openapi/v1.json", HttpStatusCode.Unauthorized),
+                ("/health/live", HttpStatusCode.OK), ("/health/ready", HttpStatusCode.OK),
+            ],
+            statuses);
+        Assert.Equal(HttpStatusCode.OK, (await keyed.Http.SendAsync(other, Token)).StatusCode);
+        Assert.Equal("invalid_api_key", (await HttpSilo.ReadError(await keyed.Http.SendAsync(basic, Token), HttpStatusCode.Unauthorized)).GetProperty("code").GetString());
+        Assert.Contains(log.Lines, line => line.Contains("/v1/models", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, line => line.Contains("correct-horse", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(null, "Dalle:Http:ApiKey: 192.0.2.1 can be reached from other machines, so clients must show a key; set one, in DALLE_HTTP__APIKEY, or listen on 127.0.0.1.")]
+    [InlineData("short", "Dalle:Http:ApiKey: expected 16 to 256 visible ASCII characters without spaces.")]
+    public void OtherMachines_AreNotListenedTo_WithoutAProperKey(string? key, string message)
+    {
+        var error = Assert.Throws<OptionsValidationException>(() => DalleSilo.Create(configure: options => (options.Address, options.Http.ApiKey) = ("192.0.2.1", key)));
+
+        Assert.Equal(message, error.Message);
+    }
+
+    private sealed class RecordingLog : ILoggerProvider, ILogger
+    {
+        private readonly System.Collections.Concurrent.ConcurrentQueue<string> _lines = new();
+
+        public IEnumerable<string> Lines => _lines;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _lines.Enqueue(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
+    }
+}

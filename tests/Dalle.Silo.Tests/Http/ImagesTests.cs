@@ -1,0 +1,128 @@
+using System.ClientModel;
+using System.Net;
+using System.Text.Json;
+using Dalle.Contracts.Generation;
+using OpenAI.Images;
+
+namespace Dalle.Silo.Tests.Http;
+
+public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
+{
+    private const string Path = "/v1/images/generations";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task OpenAiClient_GetsThePictures_ThatTheSeedItIsToldGivesAgain()
+    {
+        var options = new ImageGenerationOptions { Size = new GeneratedImageSize(32, 32), ResponseFormat = GeneratedImageFormat.Bytes };
+
+        var answer = await silo.OpenAI().GetImageClient(HttpSilo.Model).GenerateImagesAsync("a red circle", 2, options, Token);
+        var seed = JsonElement.Parse(answer.GetRawResponse().Content).GetProperty("seed").GetUInt64();
+
+        Assert.Equal(await Pictures(new() { Model = HttpSilo.Model, Prompt = "a red circle", Candidates = 2, Seed = seed }), answer.Value.Select(image => image.ImageBytes.ToArray()));
+        Assert.Equal(32, answer.Value.Usage.OutputTokenCount);
+        Assert.True(answer.Value.Usage.InputTokenCount > 0);
+        Assert.Equal(answer.Value.Usage.InputTokenCount + 32, answer.Value.Usage.TotalTokenCount);
+    }
+
+    [Fact]
+    public async Task Seed_GivesTheBytesOfTheClient_AndTheAnswerSaysHowItWasDrawn()
+    {
+        var answer = await HttpSilo.Read(await silo.Post(Path, """
+            { "model": "circles", "prompt": "a blue square", "seed": 18446744073709551615, "temperature": 0.5, "top_k": 8, "user": "someone", "size": "auto" }
+            """));
+
+        var picture = answer.GetProperty("data")[0].GetProperty("b64_json").GetBytesFromBase64();
+        var expected = new GenerationRequest { Model = HttpSilo.Model, Prompt = "a blue square", Seed = ulong.MaxValue, Temperature = 0.5, TopK = 8 };
+        Assert.Equal(await Pictures(expected), [picture]);
+        Assert.NotEqual(await Pictures(expected with { Seed = 1 }), [picture]);
+        Assert.Equal(("32x32", "png", "circles"), (Text(answer, "size"), Text(answer, "output_format"), Text(answer, "model")));
+        Assert.Equal(ulong.MaxValue, answer.GetProperty("seed").GetUInt64());
+    }
+
+    [Fact]
+    public async Task Stream_SendsPartialImages_ThenEachPicture_WithTheBytesOfTheClient()
+    {
+        using var response = await silo.Open(
+            HttpMethod.Post, Path, """{ "model": "circles", "prompt": "a green cross", "n": 2, "seed": 5, "stream": true, "partial_images": 3 }""");
+        var events = await HttpSilo.Events(response).ToListAsync(Token);
+
+        var drawn = await silo.Draw(new() { Model = HttpSilo.Model, Prompt = "a green cross", Candidates = 2, Seed = 5, PartialPictures = 3 });
+        var partial = drawn.OfType<PartialPicture>().Select(item => (item.Candidate, item.Index, Convert.ToBase64String(item.Png.Span)));
+        var whole = drawn.OfType<PictureCompleted>().Select(item => (item.Candidate, Convert.ToBase64String(item.Png.Span)));
+        Assert.Equal(6, partial.Count());
+        Assert.Equal(partial, events.Take(6).Select(item =>
+        {
+            Assert.Equal(("image_generation.partial_image", "image_generation.partial_image"), (item.EventType, Text(item.Data, "type")));
+            return (item.Data.GetProperty("image_index").GetInt32(), item.Data.GetProperty("partial_image_index").GetInt32(), Text(item.Data, "b64_json"));
+        }));
+        Assert.Equal(whole, events.Skip(6).Select(item =>
+        {
+            Assert.Equal(("image_generation.completed", "image_generation.completed"), (item.EventType, Text(item.Data, "type")));
+            Assert.Equal(16, item.Data.GetProperty("usage").GetProperty("output_tokens").GetInt32());
+            return (item.Data.GetProperty("image_index").GetInt32(), Text(item.Data, "b64_json"));
+        }));
+    }
+
+    [Theory]
+    [InlineData("""{ "model": "circles" }""", "prompt", "prompt: expected what the pictures show, got nothing.")]
+    [InlineData("""{ "prompt": "x" }""", "model", "model: expected the id of a model (GET /v1/models lists them), got nothing.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "n": 0 }""", "n", "n: expected 1 to 64, got 0.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "n": "two" }""", "n", "n: expected a whole number, got something else.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "seed": -1 }""", "seed", "seed: expected a whole number from 0 to 18446744073709551615, got something else.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "size": "1024x1024" }""", "size", "size: expected auto or 32x32, which is what model 'circles' draws, got '1024x1024'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "response_format": "url" }""", "response_format", "response_format: expected b64_json (this server keeps no pictures to point at), got 'url'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "output_format": "webp" }""", "output_format", "output_format: expected png, got 'webp'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "stream": true, "partial_images": 4 }""", "partial_images", "partial_images: expected 0 to 3, got 4.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "partial_images": 1 }""", "partial_images", "partial_images: expected 0 without stream, got 1.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "temperature": 0 }""", "temperature", "temperature: expected above 0, at most 100, got 0.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "top_p": 2, "stream": true }""", "top_p", "top_p: expected above 0, at most 1, got 2.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "sede": 1 }""", "sede", "Unknown parameter: 'sede'.")]
+    public async Task BadValue_IsRefused_AndTheParameterIsNamed(string body, string parameter, string message)
+    {
+        var error = await HttpSilo.ReadError(await silo.Post(Path, body), HttpStatusCode.BadRequest);
+
+        Assert.Equal((parameter, message, "invalid_request_error"), (Text(error, "param"), Text(error, "message"), Text(error, "type")));
+    }
+
+    [Fact]
+    public async Task PromptThatIsTooLongForTheModel_IsRefused_AlsoOnAStream()
+    {
+        var prompt = string.Join(' ', Enumerable.Repeat("hippopotamus", 60));
+
+        foreach (var stream in new[] { "false", "true" })
+        {
+            var error = await HttpSilo.ReadError(
+                await silo.Post(Path, $$"""{ "model": "circles", "prompt": "{{prompt}}", "stream": {{stream}} }"""), HttpStatusCode.BadRequest);
+
+            Assert.Equal("prompt", Text(error, "param"));
+            Assert.Contains("shorten it", Text(error, "message"), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("not json", HttpStatusCode.BadRequest, "invalid_json")]
+    [InlineData("[]", HttpStatusCode.BadRequest, "invalid_json")]
+    [InlineData("null", HttpStatusCode.BadRequest, "invalid_request")]
+    [InlineData("", HttpStatusCode.BadRequest, "invalid_request")]
+    public async Task BodyThatIsNoObject_IsRefused(string body, HttpStatusCode status, string code) =>
+        Assert.Equal(code, Text(await HttpSilo.ReadError(await silo.Post(Path, body), status), "code"));
+
+    [Fact]
+    public async Task UnknownModel_Is404_AsOpenAiClientsExpectIt()
+    {
+        var refused = await Assert.ThrowsAsync<ClientResultException>(() => silo.OpenAI().GetImageClient("nobody").GenerateImageAsync("x", cancellationToken: Token));
+        var error = JsonElement.Parse(refused.GetRawResponse()!.Content).GetProperty("error");
+
+        Assert.Equal(404, refused.Status);
+        Assert.Equal(["message", "type", "param", "code"], error.EnumerateObject().Select(property => property.Name));
+        Assert.Equal(("invalid_request_error", "model", "model_not_found"), (Text(error, "type"), Text(error, "param"), Text(error, "code")));
+        Assert.Contains("nobody", Text(error, "message"), StringComparison.Ordinal);
+    }
+
+    private async Task<IReadOnlyList<byte[]>> Pictures(GenerationRequest request) =>
+        [.. (await silo.Draw(request)).OfType<PictureCompleted>().OrderBy(picture => picture.Candidate).Select(picture => picture.Png.ToArray())];
+
+    private static string Text(JsonElement element, string property) => element.GetProperty(property).GetString()!;
+}
