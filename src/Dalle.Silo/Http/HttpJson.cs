@@ -13,6 +13,7 @@ namespace Dalle.Silo.Http;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     NumberHandling = JsonNumberHandling.Strict,
+    RespectNullableAnnotations = true,
     Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>)])]
 [JsonSerializable(typeof(ApiErrorBody))]
 [JsonSerializable(typeof(StreamError))]
@@ -36,6 +37,7 @@ internal sealed partial class HttpJson : JsonSerializerContext
         options.PropertyNamingPolicy = Default.Options.PropertyNamingPolicy;
         options.PropertyNameCaseInsensitive = Default.Options.PropertyNameCaseInsensitive;
         options.NumberHandling = Default.Options.NumberHandling;
+        options.RespectNullableAnnotations = Default.Options.RespectNullableAnnotations;
         options.TypeInfoResolver = Default;
         foreach (var converter in Default.Options.Converters)
         {

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.OpenApi;
 
@@ -8,11 +10,37 @@ internal static class OpenApi
 {
     private const string Scheme = "apiKey";
 
-    public static void AddDalleOpenApi(this IServiceCollection services) => services.AddOpenApi("v1", options => options.AddDocumentTransformer((document, _, _) =>
+    public static void AddDalleOpenApi(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
-        Describe(document);
-        return Task.CompletedTask;
-    }));
+        options.CreateSchemaReferenceId = type => type.Type == typeof(ReadOnlyMemory<byte>) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            Complete(schema, context.JsonTypeInfo.Type);
+            return Task.CompletedTask;
+        });
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            Describe(document);
+            return Task.CompletedTask;
+        });
+    });
+
+    /// <summary>An operation that succeeds with an event stream may succeed with this too: the framework keeps one type for each status.</summary>
+    public static TBuilder OrProduces<TBuilder>(this TBuilder endpoint, Type type)
+        where TBuilder : IEndpointConventionBuilder => endpoint.AddOpenApiOperationTransformer(async (operation, context, cancellationToken) =>
+            operation.Responses!["200"].Content!["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(type, null, cancellationToken) });
+
+    private static void Complete(OpenApiSchema schema, Type type)
+    {
+        if (type == typeof(ReadOnlyMemory<byte>))
+        {
+            schema.Format = "byte";
+        }
+        else if (type.IsEnum)
+        {
+            schema.Type = JsonSchemaType.String;
+        }
+    }
 
     private static void Describe(OpenApiDocument document)
     {

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 
 namespace Dalle.Silo.Http.Errors;
 
@@ -10,16 +9,15 @@ internal sealed record ApiError
     public const string ServerFault = "server_error";
 
     /// <summary>One line for people: what was expected, what came, what to do.</summary>
-    [Description("One line for people: what was expected, what came, what to do.")]
     public required string Message { get; init; }
 
-    [Description("invalid_request_error, rate_limit_error or server_error.")]
+    /// <summary>invalid_request_error, rate_limit_error or server_error.</summary>
     public required string Type { get; init; }
 
-    [Description("The parameter at fault.")]
+    /// <summary>The parameter at fault.</summary>
     public string? Param { get; init; }
 
-    [Description("What went wrong, for programs.")]
+    /// <summary>What went wrong, for programs.</summary>
     public string? Code { get; init; }
 }
 

@@ -18,8 +18,8 @@ internal static class ImageEndpoints
         .WithTags("Images")
         .WithSummary("Draw pictures for a prompt.")
         .WithDescription("The answer comes when all pictures are done, or with stream as Server-Sent Events: image_generation.partial_image and image_generation.completed.")
-        .Produces<ImagesAnswer>()
         .Produces<ImageEvent>(StatusCodes.Status200OK, EventStream.ContentType)
+        .OrProduces(typeof(ImagesAnswer))
         .Refuses(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests, StatusCodes.Status503ServiceUnavailable)
         .WithMetadata(new NotFoundMeaning("model", "model_not_found"))
         .LimitStreams();

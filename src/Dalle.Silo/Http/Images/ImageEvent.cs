@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Dalle.Silo.Http.Streaming;
@@ -11,13 +10,14 @@ namespace Dalle.Silo.Http.Images;
 [JsonDerivedType(typeof(CompletedImage), CompletedImage.Type)]
 internal abstract record ImageEvent
 {
-    [JsonPropertyName("b64_json"), Description("A PNG file, in base64.")]
+    /// <summary>A PNG file, in base64.</summary>
+    [JsonPropertyName("b64_json")]
     public required ReadOnlyMemory<byte> Png { get; init; }
 
-    [Description("When the pictures were asked for, in seconds since 1970.")]
+    /// <summary>When the pictures were asked for, in seconds since 1970.</summary>
     public required long CreatedAt { get; init; }
 
-    [Description("Which of the n pictures, counted from 0.")]
+    /// <summary>Which of the n pictures, counted from 0.</summary>
     public required int ImageIndex { get; init; }
 
     public string Background { get; } = "opaque";
@@ -26,10 +26,10 @@ internal abstract record ImageEvent
 
     public string Quality { get; } = "auto";
 
-    [Description("Width and height, in pixels.")]
+    /// <summary>Width and height, in pixels.</summary>
     public required string Size { get; init; }
 
-    [Description("With this seed the same request gives the same pictures.")]
+    /// <summary>With this seed the same request gives the same pictures.</summary>
     public required ulong Seed { get; init; }
 
     /// <summary>The event as the stream carries it.</summary>
@@ -42,7 +42,7 @@ internal sealed record PartialImage : ImageEvent
 {
     public const string Type = "image_generation.partial_image";
 
-    [Description("Which of the picture's partial images, counted from 0.")]
+    /// <summary>Which of the picture's partial images, counted from 0.</summary>
     public required int PartialImageIndex { get; init; }
 }
 

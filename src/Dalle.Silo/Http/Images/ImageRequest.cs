@@ -14,43 +14,51 @@ internal sealed class ImageRequest
     /// <summary>Parameters of OpenAI's that say nothing to these models, and are let through.</summary>
     private static readonly string[] Ignored = ["user", "quality", "style", "moderation", "background", "output_compression"];
 
-    [Required, Description("Id of a model; GET /v1/models lists them.")]
+    /// <summary>Id of a model; GET /v1/models lists them.</summary>
+    [Required]
     public string Model { get; set; } = "";
 
-    [Required, MaxLength(GenerationRequest.MaxPromptLength), Description("What the pictures show.")]
+    /// <summary>What the pictures show.</summary>
+    [Required, MaxLength(GenerationRequest.MaxPromptLength)]
     public string Prompt { get; set; } = "";
 
-    [Range(1, 64), DefaultValue(1), Description("Pictures to draw.")]
+    /// <summary>Pictures to draw.</summary>
+    [Range(1, 64), DefaultValue(1)]
     public int? N { get; set; }
 
-    [DefaultValue("auto"), Description("The size of the model's pictures, such as 64x64, or auto.")]
+    /// <summary>The size of the model's pictures, such as 64x64, or auto.</summary>
+    [DefaultValue("auto")]
     public string? Size { get; set; }
 
-    [AllowedValues("b64_json"), DefaultValue("b64_json"), Description("How pictures are returned: b64_json, inside the answer.")]
+    /// <summary>How pictures are returned: b64_json, inside the answer.</summary>
+    [AllowedValues("b64_json"), DefaultValue("b64_json")]
     public string? ResponseFormat { get; set; }
 
-    [AllowedValues("png"), DefaultValue("png"), Description("The pictures' file format: png.")]
+    /// <summary>The pictures' file format: png.</summary>
+    [AllowedValues("png"), DefaultValue("png")]
     public string? OutputFormat { get; set; }
 
-    [DefaultValue(false), Description("Send the pictures as events, as they are drawn.")]
+    /// <summary>Send the pictures as events, as they are drawn.</summary>
+    [DefaultValue(false)]
     public bool? Stream { get; set; }
 
-    [Range(0, 3), DefaultValue(0), Description("Pictures sent on the way to each finished one; only with stream.")]
+    /// <summary>Pictures sent on the way to each finished one; only with stream.</summary>
+    [Range(0, 3), DefaultValue(0)]
     public int? PartialImages { get; set; }
 
-    [Description("The same seed gives the same pictures. Default: a new one, which the answer tells.")]
+    /// <summary>The same seed gives the same pictures. Default: a new one, which the answer tells.</summary>
     public ulong? Seed { get; set; }
 
-    [Description("Sampling temperature. Default: the model's.")]
+    /// <summary>Sampling temperature. Default: the model's.</summary>
     public double? Temperature { get; set; }
 
-    [Description("Draw only from the k most likely tokens. Default: the model's.")]
+    /// <summary>Draw only from the k most likely tokens. Default: the model's.</summary>
     public int? TopK { get; set; }
 
-    [Description("Draw only from the most likely tokens up to this probability. Default: the model's.")]
+    /// <summary>Draw only from the most likely tokens up to this probability. Default: the model's.</summary>
     public double? TopP { get; set; }
 
-    [Description("Classifier-free guidance, 1 for none. Default: the model's.")]
+    /// <summary>Classifier-free guidance, 1 for none. Default: the model's.</summary>
     public double? Guidance { get; set; }
 
     [JsonExtensionData]

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Text.Json.Serialization;
 
 namespace Dalle.Silo.Http.Images;
@@ -6,10 +5,10 @@ namespace Dalle.Silo.Http.Images;
 /// <summary>Finished pictures, in OpenAI's shape.</summary>
 internal sealed record ImagesAnswer
 {
-    [Description("When they were asked for, in seconds since 1970.")]
+    /// <summary>When they were asked for, in seconds since 1970.</summary>
     public required long Created { get; init; }
 
-    [Description("The pictures, in order.")]
+    /// <summary>The pictures, in order.</summary>
     public required IReadOnlyList<ImageObject> Data { get; init; }
 
     public string Background { get; } = "opaque";
@@ -18,35 +17,36 @@ internal sealed record ImagesAnswer
 
     public string Quality { get; } = "auto";
 
-    [Description("Width and height of each picture, in pixels.")]
+    /// <summary>Width and height of each picture, in pixels.</summary>
     public required string Size { get; init; }
 
     public required ImageUsage Usage { get; init; }
 
-    [Description("The model that drew them.")]
+    /// <summary>The model that drew them.</summary>
     public required string Model { get; init; }
 
-    [Description("With this seed the same request gives the same pictures.")]
+    /// <summary>With this seed the same request gives the same pictures.</summary>
     public required ulong Seed { get; init; }
 }
 
 /// <summary>One picture.</summary>
 internal sealed record ImageObject
 {
-    [JsonPropertyName("b64_json"), Description("A PNG file, in base64.")]
+    /// <summary>A PNG file, in base64.</summary>
+    [JsonPropertyName("b64_json")]
     public required ReadOnlyMemory<byte> Png { get; init; }
 }
 
 /// <summary>Tokens that pictures took.</summary>
 internal sealed record ImageUsage
 {
-    [Description("Input and output tokens.")]
+    /// <summary>Input and output tokens.</summary>
     public int TotalTokens => InputTokens + OutputTokens;
 
-    [Description("Text tokens of the prompt.")]
+    /// <summary>Text tokens of the prompt.</summary>
     public required int InputTokens { get; init; }
 
-    [Description("Image tokens drawn.")]
+    /// <summary>Image tokens drawn.</summary>
     public required int OutputTokens { get; init; }
 
     public InputTokenDetails InputTokensDetails => new(InputTokens, 0);

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Dalle.Contracts.Training;
 
 namespace Dalle.Silo.Http.Jobs;
@@ -10,36 +9,36 @@ internal sealed record JobObject
 
     public string Object { get; } = "training.job";
 
-    [Description("When it was submitted, in seconds since 1970.")]
+    /// <summary>When it was submitted, in seconds since 1970.</summary>
     public required long CreatedAt { get; init; }
 
     public required TrainingPhase Status { get; init; }
 
     public required TrainingStage Stage { get; init; }
 
-    [Description("Updates done in this stage.")]
+    /// <summary>Updates done in this stage.</summary>
     public required int Step { get; init; }
 
-    [Description("Updates of this stage in all; 0 where it does not count updates.")]
+    /// <summary>Updates of this stage in all; 0 where it does not count updates.</summary>
     public required int Updates { get; init; }
 
-    [Description("Why it failed; null unless it did.")]
+    /// <summary>Why it failed; null unless it did.</summary>
     public required string? Failure { get; init; }
 
     public required string Preset { get; init; }
 
-    [Description("Name of its dataset.")]
+    /// <summary>Name of its dataset.</summary>
     public required string Data { get; init; }
 
-    [Description("Name its model is published under.")]
+    /// <summary>Name its model is published under.</summary>
     public required string Model { get; init; }
 
     public required ulong Seed { get; init; }
 
-    [Description("Updates of the discrete VAE it was submitted with; null for the preset's.")]
+    /// <summary>Updates of the discrete VAE it was submitted with; null for the preset's.</summary>
     public required int? DvaeUpdates { get; init; }
 
-    [Description("Updates of the prior it was submitted with; null for the preset's.")]
+    /// <summary>Updates of the prior it was submitted with; null for the preset's.</summary>
     public required int? PriorUpdates { get; init; }
 
     public required int CheckpointEvery { get; init; }
@@ -48,10 +47,10 @@ internal sealed record JobObject
 
     public required int Threads { get; init; }
 
-    [Description("Updates done in the checkpoint that this stage would go on from; null if there is none yet.")]
+    /// <summary>Updates done in the checkpoint that this stage would go on from; null if there is none yet.</summary>
     public required int? CheckpointStep { get; init; }
 
-    [Description("Seconds spent in each stage, by its name.")]
+    /// <summary>Seconds spent in each stage, by its name.</summary>
     public required IReadOnlyDictionary<TrainingStage, double> StageSeconds { get; init; }
 
     public required JobFigures Figures { get; init; }
@@ -83,28 +82,28 @@ internal sealed record JobObject
 /// <summary>The newest figures of a job; null where there are none yet, or no finite ones.</summary>
 internal sealed record JobFigures
 {
-    [Description("The discrete VAE's relaxed bound, in nats per sub-pixel.")]
+    /// <summary>The discrete VAE's relaxed bound, in nats per sub-pixel.</summary>
     public double? DvaeLoss { get; init; }
 
-    [Description("Peak signal-to-noise ratio of held-out reconstructions, in dB.")]
+    /// <summary>Peak signal-to-noise ratio of held-out reconstructions, in dB.</summary>
     public double? Psnr { get; init; }
 
-    [Description("exp of the entropy of the codes of held-out pictures.")]
+    /// <summary>exp of the entropy of the codes of held-out pictures.</summary>
     public double? Perplexity { get; init; }
 
-    [Description("Codes used at least once by held-out pictures.")]
+    /// <summary>Codes used at least once by held-out pictures.</summary>
     public int? CodesInUse { get; init; }
 
-    [Description("Cross-entropy of the image tokens, in nats per token.")]
+    /// <summary>Cross-entropy of the image tokens, in nats per token.</summary>
     public double? ImageLoss { get; init; }
 
-    [Description("Cross-entropy of the text tokens, in nats per token.")]
+    /// <summary>Cross-entropy of the text tokens, in nats per token.</summary>
     public double? TextLoss { get; init; }
 
-    [Description("The prior's sequence positions per second.")]
+    /// <summary>The prior's sequence positions per second.</summary>
     public double? TokensPerSecond { get; init; }
 
-    [Description("Seconds to the end of the present stage, at its present speed.")]
+    /// <summary>Seconds to the end of the present stage, at its present speed.</summary>
     public double? RemainingSeconds { get; init; }
 
     public static JobFigures Of(TrainingStatus job) => new()

@@ -13,34 +13,43 @@ internal sealed class JobRequest
     /// <summary>More than any machine has use for; each is a thread of the silo.</summary>
     private const int MaxThreads = 256;
 
-    [Required, Description("The networks and how they learn: tiny, tiny-full, emoji, ...")]
+    /// <summary>The networks and how they learn: tiny, tiny-full, emoji, ...</summary>
+    [Required]
     public string Preset { get; set; } = "";
 
-    [Required, Description("The built-in scenes, or the name of a dataset in the data folder's datasets.")]
+    /// <summary>The built-in scenes, or the name of a dataset in the data folder's datasets.</summary>
+    [Required]
     public string Data { get; set; } = "";
 
-    [Required, Description("Name to publish the model under.")]
+    /// <summary>Name to publish the model under.</summary>
+    [Required]
     public string Model { get; set; } = "";
 
-    [Description("The job's id. Repeating a request with its id starts nothing new. Default: a new one.")]
+    /// <summary>The job's id. Repeating a request with its id starts nothing new. Default: a new one.</summary>
     public string? Id { get; set; }
 
-    [DefaultValue(0), Description("Seed of every random number of the job.")]
+    /// <summary>Seed of every random number of the job.</summary>
+    [DefaultValue(0ul)]
     public ulong? Seed { get; set; }
 
-    [Range(1, int.MaxValue), Description("Updates of the discrete VAE. Default: the preset's.")]
+    /// <summary>Updates of the discrete VAE. Default: the preset's.</summary>
+    [Range(1, int.MaxValue)]
     public int? DvaeUpdates { get; set; }
 
-    [Range(1, int.MaxValue), Description("Updates of the prior. Default: the preset's.")]
+    /// <summary>Updates of the prior. Default: the preset's.</summary>
+    [Range(1, int.MaxValue)]
     public int? PriorUpdates { get; set; }
 
-    [Range(1, int.MaxValue), DefaultValue(500), Description("Updates from one checkpoint to the next.")]
+    /// <summary>Updates from one checkpoint to the next.</summary>
+    [Range(1, int.MaxValue), DefaultValue(500)]
     public int? CheckpointEvery { get; set; }
 
-    [Range(1, int.MaxValue), DefaultValue(2), Description("Checkpoints kept per stage.")]
+    /// <summary>Checkpoints kept per stage.</summary>
+    [Range(1, int.MaxValue), DefaultValue(2)]
     public int? KeepCheckpoints { get; set; }
 
-    [Range(1, MaxThreads), DefaultValue(2), Description("libtorch threads of a worker: part of the job, since another count rounds differently.")]
+    /// <summary>libtorch threads of a worker: part of the job, since another count rounds differently.</summary>
+    [Range(1, MaxThreads), DefaultValue(2)]
     public int? Threads { get; set; }
 
     [JsonExtensionData]

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using Dalle.Contracts.Models;
 
 namespace Dalle.Silo.Http.Models;
@@ -6,29 +5,29 @@ namespace Dalle.Silo.Http.Models;
 /// <summary>A published model: OpenAI's shape, then what is known of it here.</summary>
 internal sealed record ModelObject
 {
-    [Description("Its name: what requests give as their model.")]
+    /// <summary>Its name: what requests give as their model.</summary>
     public required string Id { get; init; }
 
     public string Object { get; } = "model";
 
-    [Description("When it was published, in seconds since 1970.")]
+    /// <summary>When it was published, in seconds since 1970.</summary>
     public required long Created { get; init; }
 
     public string OwnedBy { get; } = "dalle";
 
-    [Description("The preset that fixes its networks.")]
+    /// <summary>The preset that fixes its networks.</summary>
     public required string Preset { get; init; }
 
-    [Description("Width and height of its pictures, in pixels.")]
+    /// <summary>Width and height of its pictures, in pixels.</summary>
     public required string Size { get; init; }
 
-    [Description("Parameters of both networks.")]
+    /// <summary>Parameters of both networks.</summary>
     public required long Parameters { get; init; }
 
-    [Description("The job that trained it; null if it was imported.")]
+    /// <summary>The job that trained it; null if it was imported.</summary>
     public required string? JobId { get; init; }
 
-    [Description("Figures of its training.")]
+    /// <summary>Figures of its training.</summary>
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
 
     public static ModelObject Of(ModelManifest model) => new()

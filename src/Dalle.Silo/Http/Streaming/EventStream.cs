@@ -63,7 +63,10 @@ internal sealed class EventStream(Func<CancellationToken, IAsyncEnumerable<Serve
         catch (OperationCanceledException) when (leaving.IsCancellationRequested)
         {
             // The client has left, or the silo is about to: who has got nothing yet may hear that.
-            httpContext.Response.StatusCode = httpContext.Response.HasStarted ? httpContext.Response.StatusCode : StatusCodes.Status503ServiceUnavailable;
+            if (!httpContext.Response.HasStarted)
+            {
+                httpContext.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            }
         }
         catch (Exception error) when (httpContext.Response.HasStarted)
         {
