@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Dalle.Cli.Commands;
 using Dalle.Contracts;
 using Dalle.Data.Sources;
+using Microsoft.Extensions.Options;
 
 namespace Dalle.Cli.Hosting;
 
@@ -39,7 +40,8 @@ internal static class Invocation
     internal static string Reason(Exception exception) => exception switch
     {
         OverloadedException overloaded => $"{OneLine(overloaded.Message)} Try again in {overloaded.RetryAfter.TotalSeconds:0} s.",
-        CommandException or InvalidRequestException or NotFoundException or SourceException or InvalidDataException or IOException or UnauthorizedAccessException or TimeoutException => OneLine(exception.Message),
+        CommandException or InvalidRequestException or NotFoundException or SourceException or InvalidDataException or IOException or UnauthorizedAccessException
+            or TimeoutException or OptionsValidationException => OneLine(exception.Message),
         AggregateException { InnerExceptions: [var only] } => Reason(only),
         _ => $"unexpected {exception.GetType().Name}: {OneLine(exception.Message)} (--verbose shows where.)",
     };

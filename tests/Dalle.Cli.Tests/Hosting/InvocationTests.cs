@@ -1,5 +1,6 @@
 using Dalle.Cli.Hosting;
 using Dalle.Contracts;
+using Microsoft.Extensions.Options;
 
 namespace Dalle.Cli.Tests.Hosting;
 
@@ -8,6 +9,11 @@ public sealed class InvocationTests
     [Fact]
     public void Reason_OfAnExpectedError_IsItsMessageOnOneLine() =>
         Assert.Equal("No such model: 'x'. Try 'dalle models list'.", Invocation.Reason(new NotFoundException("No such model: 'x'.\n  Try 'dalle models list'.")));
+
+    [Fact]
+    public void Reason_OfABadSetting_IsItsMessage() => Assert.Equal(
+        "Dalle:HttpPort: expected 0 to 65535.",
+        Invocation.Reason(new OptionsValidationException("SiloOptions", typeof(object), ["Dalle:HttpPort: expected 0 to 65535."])));
 
     [Fact]
     public void Reason_OfOverload_SaysWhenToTryAgain() =>

@@ -110,6 +110,17 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
         Assert.Equal(code, Text(await HttpSilo.ReadError(await silo.Post(Path, body), status), "code"));
 
     [Fact]
+    public async Task BodyOfAnotherType_IsRefused()
+    {
+        // A page from elsewhere may send such a body through a browser without asking.
+        using var body = new StringContent("""{ "model": "circles", "prompt": "x" }""");
+
+        var error = await HttpSilo.ReadError(await silo.Http.PostAsync(Path, body, Token), HttpStatusCode.UnsupportedMediaType);
+
+        Assert.Equal("unsupported_media_type", Text(error, "code"));
+    }
+
+    [Fact]
     public async Task UnknownModel_Is404_AsOpenAiClientsExpectIt()
     {
         var refused = await Assert.ThrowsAsync<ClientResultException>(() => silo.OpenAI().GetImageClient("nobody").GenerateImageAsync("x", cancellationToken: Token));

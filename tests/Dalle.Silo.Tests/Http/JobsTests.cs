@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Silo.Http.Jobs;
 
@@ -137,17 +136,13 @@ public sealed class JobsTests(HttpSilo silo) : IClassFixture<HttpSilo>
     [Fact]
     public async Task LastEventId_ThatIsNone_IsRefused()
     {
-        await silo.Client.Submit(Spec("numbered", 1), "numbered", Token);
+        (await Submit("numbered")).EnsureSuccessStatusCode();
+        (await silo.Post("/v1/jobs/numbered/cancel", "")).EnsureSuccessStatusCode();
 
         var error = await HttpSilo.ReadError(await silo.Open(HttpMethod.Get, "/v1/jobs/numbered/events", lastEventId: "x"), HttpStatusCode.BadRequest);
 
         Assert.Equal("Last-Event-ID", Text(error, "param"));
     }
-
-    private static TrainingSpec Spec(string model, int updates) => new()
-    {
-        Preset = "test", Dataset = "scenes", Model = model, Seed = 7, DiscreteVaeUpdates = updates, PriorUpdates = updates, CheckpointEvery = 10, ThreadsPerWorker = 1,
-    };
 
     private Task<HttpResponseMessage> Submit(string id, int updates = 30) => silo.Post("/v1/jobs", $$"""
         {

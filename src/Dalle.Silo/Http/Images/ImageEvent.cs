@@ -20,11 +20,11 @@ internal abstract record ImageEvent
     /// <summary>Which of the n pictures, counted from 0.</summary>
     public required int ImageIndex { get; init; }
 
-    public string Background { get; } = "opaque";
+    public string Background { get; init; } = "opaque";
 
-    public string OutputFormat { get; } = "png";
+    public string OutputFormat { get; init; } = "png";
 
-    public string Quality { get; } = "auto";
+    public string Quality { get; init; } = "auto";
 
     /// <summary>Width and height, in pixels.</summary>
     public required string Size { get; init; }

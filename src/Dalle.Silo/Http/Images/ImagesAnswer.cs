@@ -11,11 +11,11 @@ internal sealed record ImagesAnswer
     /// <summary>The pictures, in order.</summary>
     public required IReadOnlyList<ImageObject> Data { get; init; }
 
-    public string Background { get; } = "opaque";
+    public string Background { get; init; } = "opaque";
 
-    public string OutputFormat { get; } = "png";
+    public string OutputFormat { get; init; } = "png";
 
-    public string Quality { get; } = "auto";
+    public string Quality { get; init; } = "auto";
 
     /// <summary>Width and height of each picture, in pixels.</summary>
     public required string Size { get; init; }

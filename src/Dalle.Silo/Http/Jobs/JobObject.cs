@@ -7,7 +7,7 @@ internal sealed record JobObject
 {
     public required string Id { get; init; }
 
-    public string Object { get; } = "training.job";
+    public string Object { get; init; } = "training.job";
 
     /// <summary>When it was submitted, in seconds since 1970.</summary>
     public required long CreatedAt { get; init; }

@@ -8,12 +8,12 @@ internal sealed record ModelObject
     /// <summary>Its name: what requests give as their model.</summary>
     public required string Id { get; init; }
 
-    public string Object { get; } = "model";
+    public string Object { get; init; } = "model";
 
     /// <summary>When it was published, in seconds since 1970.</summary>
     public required long Created { get; init; }
 
-    public string OwnedBy { get; } = "dalle";
+    public string OwnedBy { get; init; } = "dalle";
 
     /// <summary>The preset that fixes its networks.</summary>
     public required string Preset { get; init; }
