@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Dalle.Contracts.Training;
@@ -12,6 +13,7 @@ namespace Dalle.Silo.Http;
 /// <summary>How the API reads and writes JSON: OpenAI's way, with names like_this.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DictionaryKeyPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     NumberHandling = JsonNumberHandling.Strict,
     RespectNullableAnnotations = true,
     Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>)])]
@@ -28,18 +30,24 @@ namespace Dalle.Silo.Http;
 [JsonSerializable(typeof(TrainingEvent))]
 internal sealed partial class HttpJson : JsonSerializerContext
 {
+    /// <summary>The options as they are meant: answers are never part of a page, so quotes and letters stay as they are.</summary>
+    public static HttpJson Api => field ??= new(new(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
     /// <summary>The same for training events: their figures may be infinite or no numbers, and that must be told.</summary>
-    public static HttpJson Events => field ??= new(new(Default.Options) { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals });
+    public static HttpJson Events => field ??= new(new(Api.Options) { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals });
 
     /// <summary>The same for the framework, which makes options of its own.</summary>
     public static void Configure(JsonSerializerOptions options)
     {
-        options.PropertyNamingPolicy = Default.Options.PropertyNamingPolicy;
-        options.PropertyNameCaseInsensitive = Default.Options.PropertyNameCaseInsensitive;
-        options.NumberHandling = Default.Options.NumberHandling;
-        options.RespectNullableAnnotations = Default.Options.RespectNullableAnnotations;
+        var own = Api.Options;
+        options.Encoder = own.Encoder;
+        options.PropertyNamingPolicy = own.PropertyNamingPolicy;
+        options.PropertyNameCaseInsensitive = own.PropertyNameCaseInsensitive;
+        options.DictionaryKeyPolicy = own.DictionaryKeyPolicy;
+        options.NumberHandling = own.NumberHandling;
+        options.RespectNullableAnnotations = own.RespectNullableAnnotations;
         options.TypeInfoResolver = Default;
-        foreach (var converter in Default.Options.Converters)
+        foreach (var converter in own.Converters)
         {
             options.Converters.Add(converter);
         }

@@ -22,7 +22,7 @@ internal static class BodyErrors
     private static string? Expected(string parameter, Endpoint? endpoint)
     {
         var body = endpoint?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
-        var property = body is null ? null : HttpJson.Default.Options.GetTypeInfo(body).Properties.FirstOrDefault(property => property.Name == parameter);
+        var property = body is null ? null : HttpJson.Api.Options.GetTypeInfo(body).Properties.FirstOrDefault(property => property.Name == parameter);
         return property is null ? null : Describe(Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType);
     }
 

@@ -34,7 +34,7 @@ internal sealed partial class ErrorWriter(ILogger<ErrorWriter> logger) : IExcept
             context.Response.Headers.RetryAfter = Math.Max(1, Math.Ceiling(delay.TotalSeconds)).ToString("0", CultureInfo.InvariantCulture);
         }
 
-        return context.Response.WriteAsJsonAsync(new ApiErrorBody(answer.Error), HttpJson.Default.ApiErrorBody, cancellationToken: context.RequestAborted);
+        return context.Response.WriteAsJsonAsync(new ApiErrorBody(answer.Error), HttpJson.Api.ApiErrorBody, cancellationToken: context.RequestAborted);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {RequestId} failed")]

@@ -34,7 +34,7 @@ internal abstract record ImageEvent
 
     /// <summary>The event as the stream carries it.</summary>
     public ServerEvent ToServerEvent() => new(
-        this is PartialImage ? PartialImage.Type : CompletedImage.Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Default.ImageEvent));
+        this is PartialImage ? PartialImage.Type : CompletedImage.Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Api.ImageEvent));
 }
 
 /// <summary>The rows drawn so far; the rest is white.</summary>

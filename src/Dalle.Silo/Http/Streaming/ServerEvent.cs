@@ -13,5 +13,5 @@ internal sealed record StreamError(Errors.ApiError Error)
 {
     public string Type { get; } = "error";
 
-    public ServerEvent ToEvent() => new(Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Default.StreamError));
+    public ServerEvent ToEvent() => new(Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Api.StreamError));
 }
