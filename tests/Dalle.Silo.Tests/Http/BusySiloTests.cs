@@ -62,6 +62,21 @@ public sealed class BusySiloTests
     }
 
     [Fact(Timeout = 120_000)]
+    public async Task ErrorOnTheWay_IsTheStreamsLastEvent()
+    {
+        await using var busy = await BusySilo.Start();
+        var prompt = string.Join(' ', Enumerable.Repeat("hippopotamus", 60));
+
+        // The stream has begun, with a comment, before the prompt is looked at.
+        using var response = await busy.Silo.Open(HttpMethod.Post, Path, $$"""{ "model": "circles", "prompt": "{{prompt}}", "stream": true }""");
+        busy.Release();
+        var item = Assert.Single(await HttpSilo.Events(response).ToListAsync(TestContext.Current.CancellationToken));
+
+        Assert.Equal(("error", "error"), (item.EventType, item.Data.GetProperty("type").GetString()));
+        Assert.Equal("prompt", item.Data.GetProperty("error").GetProperty("param").GetString());
+    }
+
+    [Fact(Timeout = 120_000)]
     public async Task ClientThatLeaves_CancelsItsSession()
     {
         await using var busy = await BusySilo.Start();

@@ -120,6 +120,20 @@ public sealed class JobsTests(HttpSilo silo) : IClassFixture<HttpSilo>
         Assert.Equal("data: expected one of scenes, mine, got 'yours'.", Text(error, "message"));
     }
 
+    [Fact]
+    public async Task Dataset_OutsideTheDataFoldersDatasets_IsNotFound_HoweverItIsNamed()
+    {
+        Directory.CreateDirectory(Path.Combine(silo.Silo.DataFolder, NamedDatasets.FolderName));
+        var folder = Directory.CreateDirectory(Path.Combine(silo.Silo.DataFolder, "outside")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, DatasetManifest.FileName), "{}", Token);
+
+        foreach (var name in new[] { folder, "../outside", "./../outside", "outside" })
+        {
+            var body = JsonSerializer.Serialize(new { preset = "test", data = name, model = "m" });
+            Assert.Equal("data", Text(await HttpSilo.ReadError(await silo.Post("/v1/jobs", body), HttpStatusCode.BadRequest), "param"));
+        }
+    }
+
     [Theory]
     [InlineData("GET", "/v1/jobs/nobody")]
     [InlineData("GET", "/v1/jobs/nobody/events")]
