@@ -94,6 +94,9 @@ internal sealed record JobFigures
     /// <summary>Codes used at least once by held-out pictures.</summary>
     public int? CodesInUse { get; init; }
 
+    /// <summary>Whether those pictures were ones that training sees, because the dataset holds none out.</summary>
+    public bool? OfTrainingPictures { get; init; }
+
     /// <summary>Cross-entropy of the image tokens, in nats per token.</summary>
     public double? ImageLoss { get; init; }
 
@@ -112,6 +115,7 @@ internal sealed record JobFigures
         Psnr = Finite(job.Reconstruction?.Psnr),
         Perplexity = Finite(job.Reconstruction?.Perplexity),
         CodesInUse = job.Reconstruction?.CodesInUse,
+        OfTrainingPictures = job.Reconstruction?.OfTrainingPictures,
         ImageLoss = Finite(job.Prior?.ImageLoss),
         TextLoss = Finite(job.Prior?.TextLoss),
         TokensPerSecond = Finite(job.Prior?.TokensPerSecond),
