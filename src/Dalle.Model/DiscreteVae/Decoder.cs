@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -56,7 +57,8 @@ internal sealed class Decoder
 
     private Tensor FromRows(Tensor rows_NC)
     {
-        var x_BCHW = rows_NC.view(-1, _config.GridSize, _config.GridSize, _config.CodeWidth).permute(0, 3, 1, 2);
+        var scaled_NC = _config.CodeGain == 1 ? rows_NC : rows_NC.mul(Number(_config.CodeGain));
+        var x_BCHW = scaled_NC.view(-1, _config.GridSize, _config.GridSize, _config.CodeWidth).permute(0, 3, 1, 2);
         for (var group = 0; group < _groups.Length; group++)
         {
             for (var block = 0; block < _groups[group].Length; block++)

@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.DiscreteVae;
@@ -10,10 +11,11 @@ internal sealed class Encoder
     private readonly Resblock[][] _groups;
     private readonly Convolution _output;
     private readonly ScalarType _format;
+    private readonly double _logitGain;
 
     public Encoder(DiscreteVaeConfig config, ParameterStore parameters)
     {
-        _format = parameters.Precision.ToScalarType();
+        (_format, _logitGain) = (parameters.Precision.ToScalarType(), config.LogitGain);
         _input = new(parameters, "encoder.blocks.input");
         _groups = [.. config.GroupWidths.Select((_, group) => Enumerable.Range(0, config.BlocksPerGroup)
             .Select(block => new Resblock(parameters, BlockName(group, block), config.ResidualGain)).ToArray())];
@@ -66,7 +68,9 @@ internal sealed class Encoder
             }
         }
 
-        return _output.ForwardRows(x_BCHW.relu_().permute(0, 2, 3, 1).flatten(0, 2));
+        // The gain on the rows, which are narrower than the logits.
+        var rows_NC = x_BCHW.relu_().permute(0, 2, 3, 1).flatten(0, 2);
+        return _output.ForwardRows(_logitGain == 1 ? rows_NC : rows_NC.mul(Number(_logitGain)));
     }
 
     private static string BlockName(int group, int block) => $"encoder.blocks.group_{group + 1}.block_{block + 1}";

@@ -13,6 +13,9 @@ public sealed class DiscreteVaeTests
         ImageSize = 16, CodebookSize = 12, GroupWidths = [8, 16, 24], BlocksPerGroup = 2, CodeWidth = 8,
     };
 
+    /// <summary>The networks as in the paper, and with other gains.</summary>
+    public static TheoryData<DiscreteVaeConfig> Gains { get; } = [Config, Config with { ResidualGain = 0.5, LogitGain = 3, CodeGain = 4 }];
+
     [Theory]
     [InlineData("encoder.", 53_786_240)]
     [InlineData("decoder.", 43_829_766)]
@@ -26,38 +29,40 @@ public sealed class DiscreteVaeTests
 
         Assert.Equal(1.0 / Math.Sqrt(3 * 49), specs["encoder.blocks.input.w"].InitialDeviation, 12);
         Assert.Equal(0, specs["encoder.blocks.input.b"].InitialDeviation);
-        Assert.Equal(1.0 / 64, new DiscreteVaeConfig().ResidualGain);
+        Assert.Equal((1.0 / 64, 1, 1), (new DiscreteVaeConfig().ResidualGain, new DiscreteVaeConfig().LogitGain, new DiscreteVaeConfig().CodeGain));
         Assert.Equal([ParameterKind.FullPrecisionWeight, ParameterKind.FullPrecisionWeight],
             [specs["encoder.blocks.output.conv.w"].Kind, specs["decoder.blocks.input.w"].Kind]);
         Assert.Equal(2, specs.Values.Count(spec => spec.Kind == ParameterKind.FullPrecisionWeight));
     }
 
-    [Fact]
-    public void Encode_EqualsTheObviousEncoder()
+    [Theory]
+    [MemberData(nameof(Gains))]
+    public void Encode_EqualsTheObviousEncoder(DiscreteVaeConfig config)
     {
         using var scope = NewDisposeScope();
         using var parameters = NewParameters(Precision.Float32);
         var pixels = Pixels(3);
 
-        var expected = ReferenceDiscreteVae.Encode(Config, parameters, pixels.@double()).to(ScalarType.Float32);
+        var expected = ReferenceDiscreteVae.Encode(config, parameters, pixels.@double()).to(ScalarType.Float32);
 
-        Assert.Equal(expected.argmax(1).data<long>(), new Network(Config, parameters).Encode(pixels).data<long>());
-        Assert.True(expected.permute(0, 2, 3, 1).flatten(0, 2).allclose(new Encoder(Config, parameters).Forward(pixels), 1e-4, 1e-5));
+        Assert.Equal(expected.argmax(1).data<long>(), new Network(config, parameters).Encode(pixels).data<long>());
+        Assert.True(expected.permute(0, 2, 3, 1).flatten(0, 2).allclose(new Encoder(config, parameters).Forward(pixels), 1e-4, 1e-5));
     }
 
-    [Fact]
-    public void Decode_EqualsTheObviousDecoder()
+    [Theory]
+    [MemberData(nameof(Gains))]
+    public void Decode_EqualsTheObviousDecoder(DiscreteVaeConfig config)
     {
         using var scope = NewDisposeScope();
         using var parameters = NewParameters(Precision.Float32);
         var tokens = Tokens();
-        var oneHot = nn.functional.one_hot(tokens, Config.CodebookSize).to(ScalarType.Float32);
+        var oneHot = nn.functional.one_hot(tokens, config.CodebookSize).to(ScalarType.Float32);
 
-        var expected = ReferenceDiscreteVae.Decode(Config, parameters, oneHot.permute(0, 3, 1, 2).@double()).to(ScalarType.Float32);
+        var expected = ReferenceDiscreteVae.Decode(config, parameters, oneHot.permute(0, 3, 1, 2).@double()).to(ScalarType.Float32);
 
-        Assert.True(expected.allclose(new Decoder(Config, parameters).Forward(oneHot.flatten(0, 2)), 1e-4, 1e-5));
-        Assert.True(expected.allclose(new Decoder(Config, parameters).ForwardTokens(tokens.flatten()), 1e-4, 1e-5));
-        Assert.True(LogitLaplace.Reconstruct(expected).allclose(new Network(Config, parameters).Decode(tokens), 1e-4, 1e-5));
+        Assert.True(expected.allclose(new Decoder(config, parameters).Forward(oneHot.flatten(0, 2)), 1e-4, 1e-5));
+        Assert.True(expected.allclose(new Decoder(config, parameters).ForwardTokens(tokens.flatten()), 1e-4, 1e-5));
+        Assert.True(LogitLaplace.Reconstruct(expected).allclose(new Network(config, parameters).Decode(tokens), 1e-4, 1e-5));
     }
 
     [Fact]

@@ -24,12 +24,12 @@ internal static class ReferenceDiscreteVae
             }
         }
 
-        return Convolve(parameters, "encoder.blocks.output.conv", x.relu());
+        return Convolve(parameters, "encoder.blocks.output.conv", x.relu().mul(Number(config.LogitGain)));
     }
 
     public static Tensor Decode(DiscreteVaeConfig config, ParameterStore parameters, Tensor codes_BKhw)
     {
-        var x = Convolve(parameters, "decoder.blocks.input", codes_BKhw);
+        var x = Convolve(parameters, "decoder.blocks.input", codes_BKhw).mul(Number(config.CodeGain));
         for (var group = 1; group <= config.GroupWidths.Count; group++)
         {
             for (var block = 1; block <= config.BlocksPerGroup; block++)
@@ -55,8 +55,7 @@ internal static class ReferenceDiscreteVae
             residual = Convolve(parameters, $"{name}.res_path.conv_{i}", residual.relu());
         }
 
-        var depth = config.GroupWidths.Count * config.BlocksPerGroup;
-        return identity.add(residual, Number(1.0 / (depth * depth)));
+        return identity.add(residual, Number(config.ResidualGain));
     }
 
     private static Tensor Convolve(ParameterStore parameters, string name, Tensor x)
