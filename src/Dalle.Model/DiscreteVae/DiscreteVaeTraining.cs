@@ -32,11 +32,18 @@ public sealed record DiscreteVaeTraining
     /// <summary>An aid for short runs: weight of a bonus on the entropy of the batch's mean code distribution. 0 for none.</summary>
     public double UsageEntropyWeight { get; init; }
 
-    /// <summary>The same course in another number of updates: every schedule is stretched with it.</summary>
+    /// <summary>The same course in another number of updates: every schedule is stretched with it, and so is the memory of the averaged weights.</summary>
     public DiscreteVaeTraining WithUpdates(int updates)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(updates, 1);
-        return this with { Updates = updates, LearningRate = Stretch(LearningRate), KlWeight = Stretch(KlWeight), Tau = Stretch(Tau) };
+        return this with
+        {
+            Updates = updates,
+            LearningRate = Stretch(LearningRate),
+            KlWeight = Stretch(KlWeight),
+            Tau = Stretch(Tau),
+            AverageDecay = Math.Max(0, 1 - ((1 - AverageDecay) * Updates / updates)),
+        };
 
         CosineSchedule Stretch(CosineSchedule schedule) => schedule with { Over = (int)((long)schedule.Over * updates / Updates) };
     }

@@ -144,6 +144,7 @@ public sealed class DiscreteVaeTrainerTests
 
         Assert.Equal((80, 80, 40, 60), (longer.Updates, longer.LearningRate.Over, longer.KlWeight.Over, longer.Tau.Over));
         Assert.Equal(Training.Tau.At(7), longer.Tau.At(14));
+        Assert.Equal((1 - Training.AverageDecay) / 2, 1 - longer.AverageDecay, 12);
     }
 
     // Written by an earlier version of this test: a change of the mathematics shows, one of rounding does not.

@@ -52,5 +52,10 @@ public sealed class PresetTests
     [Fact]
     public void PaperPresets_TrainWithoutAids() => Assert.All(
         [Preset.Dalle12B, Preset.Dalle5600M, Preset.Dalle2800M],
-        preset => Assert.Equal(new DiscreteVaeTraining(), preset.DiscreteVaeTraining));
+        preset =>
+        {
+            Assert.Equal(new DiscreteVaeTraining(), preset.DiscreteVaeTraining);
+            Assert.Equal((1.0 / 64, 1, 1), (preset.DiscreteVae.ResidualGain, preset.DiscreteVae.LogitGain, preset.DiscreteVae.CodeGain));
+            Assert.Equal(new PriorTraining(), preset.PriorTraining);
+        });
 }
