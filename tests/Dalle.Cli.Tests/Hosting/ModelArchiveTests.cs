@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Dalle.Cli.Hosting;
 using Dalle.Contracts.Models;
+using Dalle.Tests.Shared;
 
 namespace Dalle.Cli.Tests.Hosting;
 

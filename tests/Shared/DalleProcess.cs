@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 
-namespace Dalle.Cli.Tests.Hosting;
+namespace Dalle.Tests.Shared;
 
 /// <summary>The built <c>dalle</c>, run as a user runs it.</summary>
 internal static class DalleProcess

@@ -1,0 +1,73 @@
+using Dalle.Client;
+using Dalle.Contracts.Models;
+using Dalle.Contracts.Training;
+using Dalle.Tests.Shared;
+
+namespace Dalle.EndToEnd.Tests.Hosting;
+
+/// <summary>A <c>dalle silo</c> on a data folder, with a client connected to it.</summary>
+internal sealed class SiloProcess : IAsyncDisposable
+{
+    private readonly RunningDalle _process;
+
+    private SiloProcess(RunningDalle process, DalleClient client) => (_process, Client) = (process, client);
+
+    public DalleClient Client { get; }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    /// <summary>Starts a silo and waits until it serves.</summary>
+    public static async Task<SiloProcess> Start(string dataFolder)
+    {
+        var process = RunningDalle.Start("silo", "--http-port", "0", "--data-dir", dataFolder);
+        try
+        {
+            await process.Line("Serving ");
+            return new(process, await DalleClient.Connect(dataFolder, cancellationToken: Token));
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Reads a job's events up to and with the first that is wanted.</summary>
+    public async Task<IReadOnlyList<TrainingEvent>> Watch(string job, Func<TrainingEvent, bool> wanted)
+    {
+        var events = new List<TrainingEvent>();
+        await foreach (var next in Client.Watch(job, cancellationToken: Token))
+        {
+            events.Add(next);
+            if (wanted(next))
+            {
+                return events;
+            }
+        }
+
+        var status = await Client.GetStatus(job, Token);
+        throw new InvalidOperationException($"Job '{job}' came to rest before the awaited event: {status.Phase} in {status.Stage} at {status.Step}. {status.Failure}");
+    }
+
+    /// <summary>Waits for the job's model.</summary>
+    /// <returns>The events seen, and the model.</returns>
+    public async Task<(IReadOnlyList<TrainingEvent> Events, ModelManifest Model)> Finish(string job)
+    {
+        var events = await Watch(job, next => next is PhaseChanged { Phase: TrainingPhase.Completed });
+        return (events, await Client.GetModel((await Client.GetStatus(job, Token)).Spec.Model, Token));
+    }
+
+    /// <summary>Sends the silo a signal and waits for its end.</summary>
+    public Task<DalleProcess.Result> End(Signal signal)
+    {
+        _process.Send(signal);
+        return _process.End();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // The process first: a client that is closed in order would wait for a silo that was killed.
+        await _process.DisposeAsync();
+        await Client.DisposeAsync();
+    }
+}

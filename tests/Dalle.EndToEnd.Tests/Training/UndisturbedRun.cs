@@ -1,0 +1,49 @@
+using Dalle.Contracts.Training;
+using Dalle.EndToEnd.Tests.Hosting;
+using Dalle.Tests.Shared;
+
+[assembly: AssemblyFixture(typeof(Dalle.EndToEnd.Tests.Training.UndisturbedRun))]
+
+namespace Dalle.EndToEnd.Tests.Training;
+
+/// <summary>The job of all tests, run once from end to end with nothing in its way: what every other run must come to.</summary>
+public sealed class UndisturbedRun : IAsyncLifetime
+{
+    /// <summary>The job's id.</summary>
+    public const string Job = "job";
+
+    /// <summary>One thread: two would wait for each other on a busy machine.</summary>
+    public static TrainingSpec Spec { get; } = new()
+    {
+        Preset = "test", Dataset = "scenes", Model = "crash", Seed = 7, DiscreteVaeUpdates = 100, PriorUpdates = 100, CheckpointEvery = 7, ThreadsPerWorker = 1,
+    };
+
+    /// <summary>The published weights and vocabulary, by file name.</summary>
+    public IReadOnlyDictionary<string, byte[]> Files { get; private set; } = new Dictionary<string, byte[]>();
+
+    public async ValueTask InitializeAsync()
+    {
+        using var folder = new TemporaryFolder();
+        await using var silo = await SiloProcess.Start(folder.FullName);
+        await silo.Client.Submit(Spec, Job, TestContext.Current.CancellationToken);
+        var (_, model) = await silo.Finish(Job);
+        Files = Read(folder.FullName, model.Path);
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Fails unless a run came to the very bytes of this one.</summary>
+    public void AssertSame(string dataFolder, string modelPath)
+    {
+        var others = Read(dataFolder, modelPath);
+        Assert.Equal(4, Files.Count);
+        Assert.Equal(Files.Keys.Order(StringComparer.Ordinal), others.Keys.Order(StringComparer.Ordinal));
+        Assert.All(Files, file => Assert.True(file.Value.AsSpan().SequenceEqual(others[file.Key]), $"{file.Key} differs from that of the undisturbed run."));
+    }
+
+    // The card holds figures of speed, which differ from run to run.
+    private static Dictionary<string, byte[]> Read(string dataFolder, string modelPath) =>
+        Directory.EnumerateFiles(Path.Combine(dataFolder, "artifacts", modelPath))
+            .Where(path => Path.GetFileName(path) != "model.json")
+            .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
+}
