@@ -54,6 +54,7 @@ internal static class ContractSamples
         Prior,
         new SampleGridReady(TrainingStage.Prior, 2, new byte[] { 1, 2, 3 }) { Sequence = 7, At = At },
         new CheckpointWritten(Checkpoint) { Sequence = 7, At = At },
+        new CheckpointSkipped(Checkpoint, "the file is cut off") { Sequence = 7, At = At },
         new ModelPublished("m") { Sequence = 7, At = At },
     ];
 

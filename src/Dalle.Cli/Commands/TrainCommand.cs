@@ -17,10 +17,11 @@ internal static class TrainCommand
         var discreteVae = new Option<int?>("--dvae-updates") { Description = "Updates of the discrete VAE. Default: the preset's.", HelpName = "N" }.AtLeast(1);
         var prior = new Option<int?>("--prior-updates") { Description = "Updates of the prior. Default: the preset's.", HelpName = "N" }.AtLeast(1);
         var checkpoint = new Option<int>("--checkpoint-every") { Description = "Updates from one checkpoint to the next.", HelpName = "N", DefaultValueFactory = _ => 500 }.AtLeast(1);
+        var threads = new Option<int>("--threads") { Description = "Threads it computes with: part of what decides the weights to the last bit.", HelpName = "N", DefaultValueFactory = _ => 2 }.AtLeast(1);
         var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
         var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
         {
-            preset, dataset, model, seed, discreteVae, prior, checkpoint, detach,
+            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, detach,
         };
         command.SetAction((parsed, cancellationToken) => Run(
             CommandContext.Of(parsed),
@@ -33,6 +34,7 @@ internal static class TrainCommand
                 DiscreteVaeUpdates = parsed.GetValue(discreteVae),
                 PriorUpdates = parsed.GetValue(prior),
                 CheckpointEvery = parsed.GetValue(checkpoint),
+                ThreadsPerWorker = parsed.GetValue(threads),
             },
             parsed.GetValue(detach),
             cancellationToken));

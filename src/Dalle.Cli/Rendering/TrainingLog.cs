@@ -28,6 +28,8 @@ internal sealed class TrainingLog(TextWriter output, TimeProvider clock, TimeSpa
             StageStarted started => $"{StageNames.Of(started.Stage)} started",
             StageCompleted completed => $"{StageNames.Of(completed.Stage)} done in {Figures.Duration(TimeSpan.FromSeconds(completed.Seconds))}",
             DiscreteVaeEvaluated evaluated => $"dvae {Figures.Count(evaluated.Step)}: {TrainingFigures.Of(evaluated)}",
+            CheckpointSkipped skipped =>
+                $"warning: the checkpoint of {StageNames.Of(skipped.Checkpoint.Stage)} {Figures.Count(skipped.Checkpoint.Step)} cannot be read, so an older one is taken: {skipped.Reason}",
             ModelPublished published => $"model {published.Model} published",
             DiscreteVaeStepCompleted or PriorStepCompleted or StageAdvanced when IsDue() => StepLine(progress),
             _ => null,

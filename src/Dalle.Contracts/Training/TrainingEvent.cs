@@ -13,6 +13,7 @@ namespace Dalle.Contracts.Training;
 [JsonDerivedType(typeof(PriorStepCompleted), "prior.step")]
 [JsonDerivedType(typeof(SampleGridReady), "samples")]
 [JsonDerivedType(typeof(CheckpointWritten), "checkpoint")]
+[JsonDerivedType(typeof(CheckpointSkipped), "checkpoint.skipped")]
 [JsonDerivedType(typeof(ModelPublished), "published")]
 [GenerateSerializer, Immutable, Alias("TrainingEvent")]
 public abstract record TrainingEvent
@@ -146,6 +147,12 @@ public sealed record SampleGridReady([property: Id(0)] TrainingStage Stage, [pro
 /// <summary>A checkpoint is durable and named.</summary>
 [GenerateSerializer, Immutable, Alias("CheckpointWritten")]
 public sealed record CheckpointWritten([property: Id(0)] CheckpointManifest Checkpoint) : TrainingEvent;
+
+/// <summary>A checkpoint cannot be read (cut off, missing), so the stage goes on from an older one. The result is the same, later.</summary>
+/// <param name="Checkpoint">The one that cannot be read.</param>
+/// <param name="Reason">What is wrong with it, in one line.</param>
+[GenerateSerializer, Immutable, Alias("CheckpointSkipped")]
+public sealed record CheckpointSkipped([property: Id(0)] CheckpointManifest Checkpoint, [property: Id(1)] string Reason) : TrainingEvent;
 
 /// <summary>The model can be generated with.</summary>
 /// <param name="Model">Its name in the catalog.</param>

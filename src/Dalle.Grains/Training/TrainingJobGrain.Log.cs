@@ -11,6 +11,9 @@ public sealed partial class TrainingJobGrain
     [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: {Phase} ({Reason})")]
     private static partial void LogRests(ILogger logger, string jobId, TrainingPhase phase, string? reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the checkpoint of {Stage} after {Step} updates cannot be read, so an older one is taken: {Reason}")]
+    private static partial void LogCheckpointSkipped(ILogger logger, string jobId, TrainingStage stage, int step, string reason);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the worker of {Stage} was lost, attempt {Attempt}")]
     private static partial void LogWorkerLost(ILogger logger, Exception lost, string jobId, TrainingStage stage, int attempt);
 }

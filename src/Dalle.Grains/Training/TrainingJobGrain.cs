@@ -195,6 +195,10 @@ public sealed partial class TrainingJobGrain(
         {
             switch (report)
             {
+                case ProgressReport { Event: CheckpointSkipped skipped }:
+                    LogCheckpointSkipped(logger, JobId, skipped.Checkpoint.Stage, skipped.Checkpoint.Step, skipped.Reason);
+                    _events.Add(skipped);
+                    break;
                 case ProgressReport progress:
                     job.State = job.State.Observe(progress.Event);
                     _events.Add(progress.Event);

@@ -25,7 +25,13 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
 
     /// <summary>The checkpoint of a stage after some updates, whether it is there or not.</summary>
     public CheckpointManifest Checkpoint(TrainingStage stage, int step) =>
-        new(stage, step, string.Create(CultureInfo.InvariantCulture, $"{Key}/checkpoints/{Name(stage)}/step-{step:d8}"));
+        new(stage, step, string.Create(CultureInfo.InvariantCulture, $"{CheckpointsOf(stage)}/step-{step:d8}"));
+
+    /// <summary>Checkpoints of the same stage before one, the newest first.</summary>
+    public IEnumerable<CheckpointManifest> Before(CheckpointManifest checkpoint) =>
+        from key in Store.ListFolders(CheckpointsOf(checkpoint.Stage)).Reverse()
+        where string.CompareOrdinal(key, checkpoint.Path) < 0
+        select new CheckpointManifest(checkpoint.Stage, int.Parse(key.AsSpan(key.LastIndexOf('-') + 1), CultureInfo.InvariantCulture), key);
 
     /// <summary>Where a checkpoint's state lies on this machine.</summary>
     public string StatePath(CheckpointManifest checkpoint) => Store.PathOf($"{checkpoint.Path}/{StateFile}");
@@ -33,7 +39,7 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
     /// <summary>Deletes all but the newest checkpoints of a stage. Called only once the job has named the newest.</summary>
     public void Prune(TrainingStage stage, int keep)
     {
-        foreach (var old in Store.ListFolders($"{Key}/checkpoints/{Name(stage)}").SkipLast(keep))
+        foreach (var old in Store.ListFolders(CheckpointsOf(stage)).SkipLast(keep))
         {
             Store.DeleteFolder(old);
         }
@@ -45,5 +51,5 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
     /// <summary>Deletes everything.</summary>
     public void Delete() => Store.DeleteFolder(Key);
 
-    private static string Name(TrainingStage stage) => stage.ToString().ToLowerInvariant();
+    private string CheckpointsOf(TrainingStage stage) => $"{Key}/checkpoints/{stage.ToString().ToLowerInvariant()}";
 }

@@ -60,13 +60,30 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         return new DoneReport();
     }
 
+    /// <summary>Restores the checkpoint that the job names; an older one that was kept, where that cannot be read.</summary>
     private async Task Restore(CancellationToken cancellationToken)
     {
-        if (context.Lease.Checkpoint is { } checkpoint)
+        if (context.Lease.Checkpoint is not { } named)
         {
-            await context.OnDevice(() => Checkpoint.Restore(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
-            (_step, _saved) = (updates.State.Step, updates.State.Step);
+            return;
         }
+
+        foreach (var checkpoint in context.Folder.Before(named).Prepend(named))
+        {
+            try
+            {
+                await context.OnDevice(() => Checkpoint.Restore(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
+                (_step, _saved) = (updates.State.Step, updates.State.Step);
+                return;
+            }
+            catch (Exception error) when (error is SafetensorsException or IOException)
+            {
+                await context.Report(new CheckpointSkipped(checkpoint, error.Message));
+            }
+        }
+
+        throw new InvalidDataException(
+            $"No checkpoint of stage {stage} can be read: expected one in '{context.Folder.StatePath(named)}' or older ones beside it. Put a copy back and resume the job, or start a new one.");
     }
 
     private async Task Update(TBatch batch, CancellationToken cancellationToken)
