@@ -30,8 +30,9 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
     /// <summary>Checkpoints of the same stage before one, the newest first.</summary>
     public IEnumerable<CheckpointManifest> Before(CheckpointManifest checkpoint) =>
         from key in Store.ListFolders(CheckpointsOf(checkpoint.Stage)).Reverse()
-        where string.CompareOrdinal(key, checkpoint.Path) < 0
-        select new CheckpointManifest(checkpoint.Stage, int.Parse(key.AsSpan(key.LastIndexOf('-') + 1), CultureInfo.InvariantCulture), key);
+        let step = int.TryParse(key.AsSpan(key.LastIndexOf('-') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : int.MaxValue
+        where step < checkpoint.Step
+        select Checkpoint(checkpoint.Stage, step);
 
     /// <summary>Where a checkpoint's state lies on this machine.</summary>
     public string StatePath(CheckpointManifest checkpoint) => Store.PathOf($"{checkpoint.Path}/{StateFile}");

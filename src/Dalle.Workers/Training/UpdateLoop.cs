@@ -68,6 +68,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
             return;
         }
 
+        Exception? damage = null;
         foreach (var checkpoint in context.Folder.Before(named).Prepend(named))
         {
             try
@@ -78,12 +79,13 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
             }
             catch (Exception error) when (error is SafetensorsException or IOException)
             {
+                damage ??= error;
                 await context.Report(new CheckpointSkipped(checkpoint, error.Message));
             }
         }
 
         throw new InvalidDataException(
-            $"No checkpoint of stage {stage} can be read: expected one in '{context.Folder.StatePath(named)}' or older ones beside it. Put a copy back and resume the job, or start a new one.");
+            $"Neither the newest checkpoint of stage {stage} can be read nor an older one. {damage!.Message} Put a copy back and resume the job, or start a new one.");
     }
 
     private async Task Update(TBatch batch, CancellationToken cancellationToken)

@@ -49,19 +49,30 @@ internal sealed class SiloProcess : IAsyncDisposable
         throw new InvalidOperationException($"Job '{job}' came to rest before the awaited event: {status.Phase} in {status.Stage} at {status.Step}. {status.Failure}");
     }
 
-    /// <summary>Waits for the job's model.</summary>
-    /// <returns>The events seen, and the model.</returns>
-    public async Task<(IReadOnlyList<TrainingEvent> Events, ModelManifest Model)> Finish(string job)
+    /// <summary>Waits for the job's end.</summary>
+    /// <returns>What it has published.</returns>
+    public async Task<ModelManifest> Finish(string job)
     {
-        var events = await Watch(job, next => next is PhaseChanged { Phase: TrainingPhase.Completed });
-        return (events, await Client.GetModel((await Client.GetStatus(job, Token)).Spec.Model, Token));
+        await foreach (var _ in Client.Watch(job, cancellationToken: Token))
+        {
+        }
+
+        var status = await Client.GetStatus(job, Token);
+        Assert.True(status.Phase == TrainingPhase.Completed, $"{status.Phase} in {status.Stage}: {status.Failure}");
+        return await Client.GetModel(status.Spec.Model, Token);
     }
+
+    /// <summary>Sends the silo a signal.</summary>
+    public void Send(Signal signal) => _process.Send(signal);
+
+    /// <summary>Waits for its end.</summary>
+    public Task<DalleProcess.Result> End() => _process.End();
 
     /// <summary>Sends the silo a signal and waits for its end.</summary>
     public Task<DalleProcess.Result> End(Signal signal)
     {
-        _process.Send(signal);
-        return _process.End();
+        Send(signal);
+        return End();
     }
 
     public async ValueTask DisposeAsync()

@@ -5,34 +5,73 @@ using Dalle.Tests.Shared;
 namespace Dalle.EndToEnd.Tests.Training;
 
 /// <summary>A silo killed with no chance to save: the next one goes on by itself, to the same bytes.</summary>
-public sealed class KillTests(UndisturbedRun undisturbed, ITestOutputHelper output)
+public sealed class KillTests(UndisturbedRun undisturbed, ITestOutputHelper output) : IDisposable
 {
+    private readonly TemporaryFolder _folder = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
     [Fact]
-    public async Task KilledInThePrior_GoesOnByItself_ToTheSameBytes()
-    {
-        using var folder = new TemporaryFolder();
-        var step = Draw();
-        await using (var silo = await SiloProcess.Start(folder.FullName))
-        {
-            await silo.Client.Submit(UndisturbedRun.Spec, UndisturbedRun.Job, TestContext.Current.CancellationToken);
-            await silo.Watch(UndisturbedRun.Job, next => next is PriorStepCompleted done && done.Step >= step);
-            await silo.End(Signal.Kill);
-        }
-
-        await using var next = await SiloProcess.Start(folder.FullName);
-        var (events, model) = await next.Finish(UndisturbedRun.Job);
-        var resumed = events.OfType<StageStarted>().First();
-        Assert.Equal(TrainingStage.Prior, resumed.Stage);
-        Assert.InRange(resumed.FromStep, step - UndisturbedRun.Spec.CheckpointEvery, UndisturbedRun.Spec.PriorUpdates!.Value - 1);
-        undisturbed.AssertSame(folder.FullName, model.Path);
-    }
-
-    /// <summary>An update between two checkpoints, another one in every run of the tests.</summary>
-    private int Draw()
+    public async Task KilledInEveryStage_GoesOnByItself_ToTheSameBytes()
     {
         var seed = Environment.TickCount;
-        var step = new Random(seed).Next(10, 60);
-        output.WriteLine($"Seed {seed}: killed after update {step}.");
-        return step;
+        var random = new Random(seed);
+        var (vae, picture, prior) = (random.Next(10, 60), random.Next(1, 12_000), random.Next(10, 60));
+        output.WriteLine($"Seed {seed}: killed after update {vae} of the dvae, picture {picture} of the encoding, update {prior} of the prior, and while publishing.");
+
+        await KillAfter(next => next is DiscreteVaeStepCompleted done && done.Step >= vae, begin: true);
+        var inVae = await KillAfter(next => next is StageAdvanced { Stage: TrainingStage.Encode } done && done.Done >= picture);
+        var inEncode = await KillAfter(next => next is PriorStepCompleted done && done.Step >= prior);
+        await KillWhilePublishing();
+        await using var silo = await SiloProcess.Start(_folder.FullName);
+        var model = await silo.Finish(UndisturbedRun.Job);
+
+        AssertWentOn(inVae, TrainingStage.DiscreteVae, vae);
+        Assert.Equal(TrainingStage.Encode, inEncode.OfType<StageAdvanced>().First().Stage);
+        undisturbed.AssertSame(_folder.FullName, model.Path);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>Lets a silo run until an event, then kills it.</summary>
+    /// <returns>The events seen.</returns>
+    private async Task<IReadOnlyList<TrainingEvent>> KillAfter(Func<TrainingEvent, bool> wanted, bool begin = false)
+    {
+        await using var silo = await SiloProcess.Start(_folder.FullName);
+        if (begin)
+        {
+            await silo.Client.Submit(UndisturbedRun.Spec, UndisturbedRun.Job, Token);
+        }
+
+        var events = await silo.Watch(UndisturbedRun.Job, wanted);
+        await silo.End(Signal.Kill);
+        return events;
+    }
+
+    /// <summary>Kills a silo as soon as the first file of the model appears.</summary>
+    private async Task KillWhilePublishing()
+    {
+        var models = Directory.CreateDirectory(Path.Combine(_folder.FullName, "artifacts", "models", UndisturbedRun.Spec.Model, UndisturbedRun.Job));
+        var published = new TaskCompletionSource<string>();
+        using var watcher = new FileSystemWatcher(models.FullName);
+        await using var silo = await SiloProcess.Start(_folder.FullName);
+        watcher.Created += (_, created) =>
+        {
+            if (published.TrySetResult(created.Name!))
+            {
+                silo.Send(Signal.Kill);
+            }
+        };
+        watcher.EnableRaisingEvents = true;
+        var first = await published.Task.WaitAsync(Token);
+        await silo.End();
+        output.WriteLine($"Killed while publishing: {first} appeared; {string.Join(", ", models.EnumerateFiles().Select(file => file.Name))} are there.");
+    }
+
+    private static void AssertWentOn(IReadOnlyList<TrainingEvent> events, TrainingStage stage, int after)
+    {
+        var resumed = events.OfType<StageStarted>().First();
+        Assert.Equal(stage, resumed.Stage);
+        Assert.InRange(resumed.FromStep, after - UndisturbedRun.Spec.CheckpointEvery, resumed.Updates - 1);
     }
 }

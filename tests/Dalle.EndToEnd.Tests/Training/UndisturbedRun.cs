@@ -26,7 +26,7 @@ public sealed class UndisturbedRun : IAsyncLifetime
         using var folder = new TemporaryFolder();
         await using var silo = await SiloProcess.Start(folder.FullName);
         await silo.Client.Submit(Spec, Job, TestContext.Current.CancellationToken);
-        var (_, model) = await silo.Finish(Job);
+        var model = await silo.Finish(Job);
         Files = Read(folder.FullName, model.Path);
     }
 
