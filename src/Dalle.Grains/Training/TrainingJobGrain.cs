@@ -39,6 +39,9 @@ public sealed partial class TrainingJobGrain(
     private CancellationTokenSource _driving = new();
     private bool _pausing;
 
+    // The state rests a moment before the event that says so: a watcher that comes in between must not miss it.
+    private bool _restIsTold = true;
+
     private string JobId => this.GetPrimaryKeyString();
 
     private IWorkerGrain Worker => GrainFactory.GetGrain<IWorkerGrain>(new WorkerId(JobId, 0, 0).ToString());
@@ -94,6 +97,12 @@ public sealed partial class TrainingJobGrain(
     public async Task Resume(CancellationToken cancellationToken = default)
     {
         RequireStarted();
+        if (job.State.Rests)
+        {
+            // Watchers hear that the job rests a moment before its drive has ended: a new one would not begin beside it.
+            await _drive.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        }
+
         if (job.State.Resume() is var next && next != job.State)
         {
             await Save(next);
@@ -124,7 +133,7 @@ public sealed partial class TrainingJobGrain(
     public IAsyncEnumerable<TrainingEvent> Watch(long after = 0, CancellationToken cancellationToken = default)
     {
         RequireStarted();
-        return _events.Follow(after, () => job.State.Rests, cancellationToken);
+        return _events.Follow(after, () => job.State.Rests && _restIsTold, cancellationToken);
     }
 
     public void Dispose()
@@ -144,7 +153,7 @@ public sealed partial class TrainingJobGrain(
     {
         if (_drive.IsCompleted)
         {
-            _pausing = false;
+            (_pausing, _restIsTold) = (false, false);
             _driving.Dispose();
             _driving = new();
             _drive = Drive(_driving.Token);
@@ -263,6 +272,7 @@ public sealed partial class TrainingJobGrain(
     {
         LogRests(logger, JobId, job.State.Phase, reason);
         _events.Add(new PhaseChanged(job.State.Phase, reason));
+        _restIsTold = true;
         await Forget();
     }
 
