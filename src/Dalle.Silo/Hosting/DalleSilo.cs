@@ -18,6 +18,9 @@ public static class DalleSilo
     /// <summary>Variables of the environment that begin so are settings: <c>DALLE_HTTPPORT</c> is <c>Dalle:HttpPort</c>.</summary>
     public const string EnvironmentPrefix = "DALLE_";
 
+    /// <summary>Time a stopping silo has for everything but its running stages. The host's own default would cut off the checkpoint of a large model.</summary>
+    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(30);
+
     /// <summary>A host configured, from the weakest to the strongest, by appsettings.json, the environment, the command line and <paramref name="configure"/>.</summary>
     public static WebApplicationBuilder CreateBuilder(string[]? args = null, Action<SiloOptions>? configure = null)
     {
@@ -33,6 +36,7 @@ public static class DalleSilo
             .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"))
             .Configure<IOptions<SiloOptions>>((worker, silo) => worker.ArtifactFolder = silo.Value.Artifacts);
         builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
+        builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
         builder.Services.AddHostedService<SiloAnnouncement>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
         {
