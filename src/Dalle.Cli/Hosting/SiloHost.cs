@@ -19,6 +19,12 @@ internal static class SiloHost
         });
         builder.Logging.ClearProviders();
         builder.Logging.SetMinimumLevel(context.Verbose ? LogLevel.Information : level);
+        if (!context.Verbose)
+        {
+            // Orleans advises server GC, which would take memory from the tensors, and its watchdog mistakes its first look for a stall of hours.
+            builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error).AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
+        }
+
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, CommandLifetime>();
