@@ -2,6 +2,7 @@ using System.Net;
 using Dalle.Contracts.Cluster;
 using Dalle.Silo.Hosting;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace Dalle.Silo.Tests.Hosting;
@@ -48,6 +49,14 @@ public sealed class DalleSiloTests
         var error = Assert.Throws<OptionsValidationException>(() => DalleSilo.Create([argument]));
 
         Assert.Contains(named, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Host_ToldToStop_WaitsAtLeastAsLongAsAStageMayTakeToSave()
+    {
+        await using var silo = DalleSilo.Create(["--Dalle:Worker:StopTimeout=00:10:00"]);
+
+        Assert.InRange(silo.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(11));
     }
 
     [Fact]
