@@ -34,6 +34,7 @@ public sealed class TrainingLogTests : IDisposable
         Send(new PhaseChanged(TrainingPhase.Running));
         Send(new StageStarted(TrainingStage.Tokenizer, 0, 0));
         Send(new StageCompleted(TrainingStage.Tokenizer, 2));
+        Send(new CheckpointSkipped(new(TrainingStage.DiscreteVae, 1000, "path"), "the file is cut off"));
         Send(new StageStarted(TrainingStage.DiscreteVae, 500, 3000));
         Send(new DiscreteVaeEvaluated { Step = 500, Psnr = 20.06, CodesInUse = 9, CodebookSize = 256 });
         Send(new DiscreteVaeEvaluated { Step = 750, Psnr = 21, CodesInUse = 9, CodebookSize = 256, OfTrainingPictures = true });
@@ -42,7 +43,8 @@ public sealed class TrainingLogTests : IDisposable
 
         Assert.Equal(
             [
-                "job running", "tokenizer started", "tokenizer done in 0:02", "dvae goes on from update 500 of 3,000",
+                "job running", "tokenizer started", "tokenizer done in 0:02",
+                "warning: the checkpoint of dvae 1,000 cannot be read, so an older one is taken: the file is cut off", "dvae goes on from update 500 of 3,000",
                 "dvae 500: held-out psnr 20.1 dB  codes 9/256", "dvae 750: training psnr 21.0 dB  codes 9/256", "job failed: the loss is not finite", "model demo published",
             ],
             Lines);
