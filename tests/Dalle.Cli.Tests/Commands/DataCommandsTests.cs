@@ -5,6 +5,7 @@ using Dalle.Cli.Tests.Hosting;
 using Dalle.Data.Datasets;
 using Dalle.Data.Pictures;
 using Dalle.Data.Testing;
+using Dalle.Tests.Shared;
 using Parquet;
 using Parquet.Schema;
 
