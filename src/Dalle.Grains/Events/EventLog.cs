@@ -16,11 +16,14 @@ internal sealed class EventLog<T>(Func<T, long, T> number, Func<T, long> numberO
     /// <summary>Number of the newest event; 0 before the first.</summary>
     public long Last { get; private set; }
 
+    /// <summary>The newest event; none before the first.</summary>
+    public T? Newest { get; private set; }
+
     /// <summary>Numbers an event and tells the followers.</summary>
     public void Add(T entry)
     {
         var numbered = number(entry, Last);
-        Last = numberOf(numbered);
+        (Last, Newest) = (numberOf(numbered), numbered);
         _events.Enqueue(numbered);
         if (_events.Count > capacity)
         {

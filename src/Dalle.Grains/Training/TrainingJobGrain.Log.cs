@@ -16,4 +16,7 @@ public sealed partial class TrainingJobGrain
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the worker of {Stage} was lost, attempt {Attempt}")]
     private static partial void LogWorkerLost(ILogger logger, Exception lost, string jobId, TrainingStage stage, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: what is stored is newer than what this activation knows; it ends")]
+    private static partial void LogStale(ILogger logger, Exception stale, string jobId);
 }

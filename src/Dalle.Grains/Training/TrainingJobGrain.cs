@@ -4,13 +4,14 @@ using Dalle.Contracts.Training;
 using Dalle.Grains.Events;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
+using Orleans.Storage;
 
 namespace Dalle.Grains.Training;
 
 /// <summary>Drives a training job through its stages. The rules are <see cref="TrainingJobState"/>'s; this grain leases stages to the worker, persists and tells.</summary>
 /// <remarks>
-/// Reentrant: commands wait for the drive to come to rest, and status and watches must get in meanwhile. Only the drive and the commands change the state,
-/// and every write goes through <see cref="Save"/>, one at a time.
+/// Reentrant: commands wait for the drive to come to rest, and status and watches must get in meanwhile. Commands take turns; only the drive and the command
+/// whose turn it is change the state, and every write goes through <see cref="Save"/>, one at a time.
 /// </remarks>
 [Reentrant]
 public sealed partial class TrainingJobGrain(
@@ -19,7 +20,7 @@ public sealed partial class TrainingJobGrain(
 {
     private const string KeepAlive = "keep-alive";
 
-    /// <summary>Tries of a stage whose worker was lost without progress in between, before the job is declared failed.</summary>
+    /// <summary>Tries of a stage whose worker was lost without a checkpoint in between, before the job is declared failed.</summary>
     private const int MaxAttempts = 5;
 
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
@@ -34,13 +35,14 @@ public sealed partial class TrainingJobGrain(
         entry => entry.Sequence,
         KeptEvents);
 
+    private readonly SemaphoreSlim _turns = new(1);
     private readonly SemaphoreSlim _writing = new(1);
     private Task _drive = Task.CompletedTask;
     private CancellationTokenSource _driving = new();
     private bool _pausing;
 
-    // The state rests a moment before the event that says so: a watcher that comes in between must not miss it.
-    private bool _restIsTold = true;
+    /// <summary>Whether nothing more happens, and watchers were told so.</summary>
+    private bool Told => job.State.Rests && (_events.Newest is null || (_events.Newest is PhaseChanged { Phase: var phase } && phase == job.State.Phase));
 
     private string JobId => this.GetPrimaryKeyString();
 
@@ -65,66 +67,72 @@ public sealed partial class TrainingJobGrain(
     /// <summary>The reminder's only work is to activate a running job; <see cref="OnActivateAsync"/> does the rest.</summary>
     public Task ReceiveReminder(string reminderName, TickStatus status) => job.State.Rests ? Forget() : Task.CompletedTask;
 
-    public async Task Start(TrainingSpec spec, CancellationToken cancellationToken = default)
-    {
-        Names.Check(JobId, "id");
-        spec.Validate();
-        var next = job.State.Start(spec, clock.GetUtcNow());
-        if (next == job.State)
+    public Task Start(TrainingSpec spec, CancellationToken cancellationToken = default) => InTurn(
+        async () =>
         {
-            return;
-        }
+            Names.Check(JobId, "id");
+            spec.Validate();
+            var next = job.State.Start(spec, clock.GetUtcNow());
+            if (next == job.State)
+            {
+                return;
+            }
 
-        await GrainFactory.GetGrain<IClusterGrain>(0).Register(JobId, cancellationToken);
-        await Save(next);
-        LogStarted(logger, JobId, spec.Preset, spec.Dataset);
-        await Run();
-    }
+            await GrainFactory.GetGrain<IClusterGrain>(0).Register(JobId, cancellationToken);
+            await Save(next);
+            LogStarted(logger, JobId, spec.Preset, spec.Dataset);
+            await Run();
+        },
+        cancellationToken);
 
     public async Task Pause(CancellationToken cancellationToken = default)
     {
-        RequireStarted();
-        if (job.State.Ended)
-        {
-            throw new InvalidRequestException($"Job '{JobId}' is {job.State.Phase.ToString().ToLowerInvariant()} and cannot be paused.");
-        }
+        await InTurn(
+            async () =>
+            {
+                RequireStarted();
+                if (job.State.Ended)
+                {
+                    throw new InvalidRequestException($"Job '{JobId}' is {job.State.Phase.ToString().ToLowerInvariant()} and cannot be paused.");
+                }
 
-        _pausing = true;
-        await Worker.Stop(job.State.Epoch, cancellationToken);
+                _pausing = true;
+                await Worker.Stop(job.State.Epoch, cancellationToken);
+            },
+            cancellationToken);
         await _drive.WaitAsync(cancellationToken);
     }
 
-    public async Task Resume(CancellationToken cancellationToken = default)
-    {
-        RequireStarted();
-        if (job.State.Rests)
+    public Task Resume(CancellationToken cancellationToken = default) => InTurn(
+        async () =>
         {
-            // Watchers hear that the job rests a moment before its drive has ended: a new one would not begin beside it.
-            await _drive.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        }
+            RequireStarted();
+            if (job.State.Resume() is var next && next != job.State)
+            {
+                // The phase is told, and may be answered, before the drive has come to its end.
+                await _drive.WaitAsync(cancellationToken);
+                await Save(next);
+                await Run();
+            }
+        },
+        cancellationToken);
 
-        if (job.State.Resume() is var next && next != job.State)
+    public Task Cancel(CancellationToken cancellationToken = default) => InTurn(
+        async () =>
         {
-            await Save(next);
-            await Run();
-        }
-    }
+            RequireStarted();
+            if (job.State.Cancel() is var next && next != job.State)
+            {
+                await Save(next);
+                await _driving.CancelAsync();
+                await _drive.WaitAsync(cancellationToken);
+                await Rest(null);
+            }
 
-    public async Task Cancel(CancellationToken cancellationToken = default)
-    {
-        RequireStarted();
-        var next = job.State.Cancel();
-        if (next == job.State)
-        {
-            return;
-        }
-
-        await Save(next);
-        await _driving.CancelAsync();
-        await _drive.WaitAsync(cancellationToken);
-        await Worker.Discard(cancellationToken);
-        await Rest(null);
-    }
+            // Also when repeated: the call before may have failed here.
+            await Worker.Discard(cancellationToken);
+        },
+        cancellationToken);
 
     public Task Wake(CancellationToken cancellationToken = default) => Task.CompletedTask;
 
@@ -133,13 +141,28 @@ public sealed partial class TrainingJobGrain(
     public IAsyncEnumerable<TrainingEvent> Watch(long after = 0, CancellationToken cancellationToken = default)
     {
         RequireStarted();
-        return _events.Follow(after, () => job.State.Rests && _restIsTold, cancellationToken);
+        return _events.Follow(after, () => Told, cancellationToken);
     }
 
     public void Dispose()
     {
         _driving.Dispose();
         _writing.Dispose();
+        _turns.Dispose();
+    }
+
+    /// <summary>Runs one command after the other: each finds the job as the one before has left it.</summary>
+    private async Task InTurn(Func<Task> command, CancellationToken cancellationToken)
+    {
+        await _turns.WaitAsync(cancellationToken);
+        try
+        {
+            await command();
+        }
+        finally
+        {
+            _turns.Release();
+        }
     }
 
     private async Task Run()
@@ -151,53 +174,59 @@ public sealed partial class TrainingJobGrain(
 
     private void BeginDrive()
     {
-        if (_drive.IsCompleted)
-        {
-            (_pausing, _restIsTold) = (false, false);
-            _driving.Dispose();
-            _driving = new();
-            _drive = Drive(_driving.Token);
-        }
+        _pausing = false;
+        _driving.Dispose();
+        _driving = new();
+        _drive = Drive(_driving.Token);
     }
 
-    // Runs beside the grain's requests, on its scheduler, until the job rests or this activation ends.
+    // Runs beside the grain's requests, on its scheduler, until the job rests or this activation ends. It never fails.
     private async Task Drive(CancellationToken cancellationToken)
     {
         var attempts = 0;
+        string? failure = null;
         while (job.State.Phase == TrainingPhase.Running && !cancellationToken.IsCancellationRequested)
         {
-            var before = (job.State.Stage, job.State.Step);
+            var before = (job.State.Stage, job.State.Checkpoint);
             try
             {
-                await Save(job.State.NextLease());
-                if (!await RunStage(cancellationToken))
+                if (failure is not null)
                 {
-                    return;
+                    await RestAs(job.State.Fail(failure), failure);
+                }
+                else if (_pausing)
+                {
+                    await RestAs(job.State.Pause(), "paused on request");
+                }
+                else
+                {
+                    await Save(job.State.NextLease());
+                    await RunStage(cancellationToken);
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
+            }
+            catch (InconsistentStateException stale)
+            {
+                // Another activation has written since, or the store has an answer that never came. Who is asked next reads what is stored; the reminder asks.
+                LogStale(logger, stale, JobId);
+                DeactivateOnIdle();
                 return;
             }
             catch (Exception lost)
             {
-                attempts = before == (job.State.Stage, job.State.Step) ? attempts + 1 : 1;
+                // How many updates a try has done is no measure: the next one begins at the checkpoint again.
+                attempts = before == (job.State.Stage, job.State.Checkpoint) ? attempts + 1 : 1;
+                failure ??= attempts == MaxAttempts ? $"{job.State.Stage} was tried {attempts} times without progress: {lost.Message}" : null;
                 LogWorkerLost(logger, lost, JobId, job.State.Stage, attempts);
-                if (attempts == MaxAttempts)
-                {
-                    await Save(job.State.Fail($"{job.State.Stage} was tried {attempts} times without progress: {lost.Message}"));
-                    await Rest(job.State.Failure);
-                    return;
-                }
-
-                await Task.Delay(RetryDelay, clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+                await Delay(cancellationToken);
             }
         }
     }
 
-    /// <summary>Leases the present stage to the worker and follows its reports.</summary>
-    /// <returns>Whether to go on with the next stage.</returns>
-    private async Task<bool> RunStage(CancellationToken cancellationToken)
+    /// <summary>Leases the present stage to the worker and follows its reports until it is done, stopped or failed.</summary>
+    private async Task RunStage(CancellationToken cancellationToken)
     {
         var since = clock.GetTimestamp();
         await foreach (var report in Worker.Run(job.State.Lease(), cancellationToken).WithBatchSize(1).WithCancellation(cancellationToken))
@@ -218,15 +247,16 @@ public sealed partial class TrainingJobGrain(
                     break;
                 case DoneReport done:
                     await Complete(done, Lap(), cancellationToken);
-                    return !job.State.Rests;
+                    return;
                 case StoppedReport:
-                    await Save((_pausing ? job.State.Pause() : job.State).Spend(Lap()));
-                    await (_pausing ? Rest("paused on request") : Task.CompletedTask);
-                    return false;
+                    await Save(job.State.Spend(Lap()));
+
+                    // Not asked to: the worker's silo is leaving. It takes a moment to be gone.
+                    await (_pausing ? Task.CompletedTask : Delay(cancellationToken));
+                    return;
                 case FailedReport failed:
-                    await Save(job.State.Fail(failed.Reason).Spend(Lap()));
-                    await Rest(failed.Reason);
-                    return false;
+                    await RestAs(job.State.Fail(failed.Reason).Spend(Lap()), failed.Reason);
+                    return;
                 default:
                     throw new InvalidOperationException($"A worker sent a {report.GetType().Name}, which this job does not know.");
             }
@@ -257,14 +287,19 @@ public sealed partial class TrainingJobGrain(
             _events.Add(new ModelPublished(done.Model.Name));
         }
 
-        if (job.State.Rests)
+        if (job.State.Phase == TrainingPhase.Completed)
         {
             await Rest(null);
         }
-        else if (_pausing)
+    }
+
+    /// <summary>Lets a running job rest; one that was cancelled meanwhile is left to who did.</summary>
+    private async Task RestAs(TrainingJobState next, string reason)
+    {
+        if (job.State.Phase == TrainingPhase.Running)
         {
-            await Save(job.State.Pause());
-            await Rest("paused on request");
+            await Save(next);
+            await Rest(reason);
         }
     }
 
@@ -272,9 +307,11 @@ public sealed partial class TrainingJobGrain(
     {
         LogRests(logger, JobId, job.State.Phase, reason);
         _events.Add(new PhaseChanged(job.State.Phase, reason));
-        _restIsTold = true;
         await Forget();
     }
+
+    private async Task Delay(CancellationToken cancellationToken) => await Task.Delay(RetryDelay, clock, cancellationToken)
+        .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
     private async Task Forget()
     {
@@ -284,13 +321,20 @@ public sealed partial class TrainingJobGrain(
         }
     }
 
+    /// <summary>Stores a state. If the store refuses it, the job stays as it was.</summary>
     private async Task Save(TrainingJobState next)
     {
+        var before = job.State;
         job.State = next;
         await _writing.WaitAsync();
         try
         {
             await job.WriteStateAsync();
+        }
+        catch
+        {
+            job.State = ReferenceEquals(job.State, next) ? before : job.State;
+            throw;
         }
         finally
         {

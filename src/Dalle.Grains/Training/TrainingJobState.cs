@@ -131,10 +131,13 @@ public sealed record TrainingJobState
     /// <summary>Seconds spent in the present stage.</summary>
     public double SecondsSpent => StageSeconds.GetValueOrDefault(Stage);
 
-    /// <summary>The present stage is done: on to the next, or to the end.</summary>
-    public TrainingJobState CompleteStage() => Stage == TrainingStage.Publish
-        ? this with { Phase = TrainingPhase.Completed, Checkpoint = null }
-        : this with { Stage = Stage + 1, Checkpoint = null, Step = 0, Updates = 0 };
+    /// <summary>The present stage is done: on to the next, or to the end. A job that was cancelled meanwhile stays so.</summary>
+    public TrainingJobState CompleteStage() => (Stage, Phase) switch
+    {
+        (_, TrainingPhase.Cancelled) => this,
+        (TrainingStage.Publish, _) => this with { Phase = TrainingPhase.Completed, Checkpoint = null },
+        _ => this with { Stage = Stage + 1, Checkpoint = null, Step = 0, Updates = 0 },
+    };
 
     /// <summary>What the job reports of itself.</summary>
     /// <exception cref="NotFoundException">No such job was started.</exception>

@@ -9,21 +9,27 @@ namespace Dalle.Grains.Tests.Hosting;
 /// <summary>What the grains of a test cluster have stored, outside of its silos: it outlives them. A test may let writes fail.</summary>
 public sealed class StoredGrains
 {
-    private int _writesToFail;
+    private readonly ConcurrentDictionary<string, byte> _refused = new();
+    private readonly ConcurrentDictionary<string, byte> _unanswered = new();
 
     internal ConcurrentDictionary<(string Name, GrainId Grain), (byte[] Bytes, string ETag)> Entries { get; } = new();
 
-    /// <summary>Lets the next write fail.</summary>
-    public void FailNextWrite() => Interlocked.Increment(ref _writesToFail);
+    /// <summary>Lets the next write of the grain with this key fail.</summary>
+    public void FailNextWrite(string key) => _refused[key] = 0;
 
-    internal void ThrowIfToFail()
+    /// <summary>Lets the next write of the grain with this key be done, but its answer be lost.</summary>
+    public void LoseNextAnswer(string key) => _unanswered[key] = 0;
+
+    internal void BeforeWrite(GrainId grain) => ThrowIf(_refused, grain);
+
+    internal void AfterWrite(GrainId grain) => ThrowIf(_unanswered, grain);
+
+    private static void ThrowIf(ConcurrentDictionary<string, byte> faults, GrainId grain)
     {
-        if (Interlocked.Decrement(ref _writesToFail) >= 0)
+        if (faults.TryRemove(grain.Key.ToString()!, out _))
         {
             throw new IOException("The storage is away.");
         }
-
-        Interlocked.Exchange(ref _writesToFail, 0);
     }
 }
 
@@ -47,16 +53,17 @@ internal sealed class SharedStorage(StoredGrains grains, Serializer serializer) 
 
         // A real store answers later, not on the spot.
         await Task.Yield();
-        grains.ThrowIfToFail();
+        grains.BeforeWrite(grainId);
         var known = grains.Entries.GetValueOrDefault((stateName, grainId)).ETag;
         if (known != grainState.ETag)
         {
             throw new InconsistentStateException("The state was written by another activation.", known, grainState.ETag);
         }
 
-        grainState.ETag = (int.Parse(known ?? "0", CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
-        grainState.RecordExists = true;
-        grains.Entries[(stateName, grainId)] = (bytes, grainState.ETag);
+        var next = (int.Parse(known ?? "0", CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+        grains.Entries[(stateName, grainId)] = (bytes, next);
+        grains.AfterWrite(grainId);
+        (grainState.ETag, grainState.RecordExists) = (next, true);
     }
 
     public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)

@@ -12,6 +12,8 @@ public sealed class WorkerScript
     private readonly Channel<Func<WorkerReport>> _lines = Channel.CreateUnbounded<Func<WorkerReport>>();
     private readonly Channel<StageLease> _leases = Channel.CreateUnbounded<StageLease>();
     private readonly Channel<long> _letGo = Channel.CreateUnbounded<long>();
+    private readonly Channel<long> _stops = Channel.CreateUnbounded<long>();
+    private int _discardsToFail;
 
     /// <summary>Leases that the worker was given, in order.</summary>
     public ConcurrentQueue<StageLease> Leases { get; } = [];
@@ -40,6 +42,15 @@ public sealed class WorkerScript
     /// <summary>The next lease that the worker is given, once it is.</summary>
     public ValueTask<StageLease> NextLease(CancellationToken cancellationToken) => _leases.Reader.ReadAsync(cancellationToken);
 
+    /// <summary>As <see cref="NextLease"/>, if it is there already.</summary>
+    public bool TryNextLease(out StageLease? lease) => _leases.Reader.TryRead(out lease);
+
+    /// <summary>Epoch of the next stop that the worker is asked for.</summary>
+    public ValueTask<long> NextStop(CancellationToken cancellationToken) => _stops.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Lets the working files stay, once.</summary>
+    public void FailNextDiscard() => _discardsToFail = 1;
+
     /// <summary>Epoch of the next run that ends without a last report because its job has left it.</summary>
     public ValueTask<long> NextLetGo(CancellationToken cancellationToken) => _letGo.Reader.ReadAsync(cancellationToken);
 
@@ -53,6 +64,18 @@ public sealed class WorkerScript
     }
 
     internal void LetGo(long epoch) => _letGo.Writer.TryWrite(epoch);
+
+    internal void Stop(long epoch) => _stops.Writer.TryWrite(epoch);
+
+    internal void Discard()
+    {
+        if (Interlocked.Exchange(ref _discardsToFail, 0) == 1)
+        {
+            throw new IOException("The folder is in use.");
+        }
+
+        Discarded.TrySetResult();
+    }
 }
 
 /// <summary>The scripts of all tests; the cluster's silos run in this process.</summary>
@@ -136,12 +159,13 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
             _stop.TrySetResult();
         }
 
+        Script.Stop(epoch);
         return Task.CompletedTask;
     }
 
     public Task Discard(CancellationToken cancellationToken = default)
     {
-        Script.Discarded.TrySetResult();
+        Script.Discard();
         return Task.CompletedTask;
     }
 }

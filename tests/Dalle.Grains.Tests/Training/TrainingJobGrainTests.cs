@@ -6,19 +6,24 @@ using Dalle.Grains.Tests.Hosting;
 namespace Dalle.Grains.Tests.Training;
 
 /// <summary>Whole jobs in a cluster of two silos, with a worker that does what the test says.</summary>
-public sealed class TrainingJobGrainTests(GrainCluster cluster) : IClassFixture<GrainCluster>
+public sealed class TrainingJobGrainTests(GrainCluster cluster) : IClassFixture<GrainCluster>, IDisposable
 {
     private static int _jobs;
 
+    // Longer than any of these takes: a job that never comes to rest then fails by name instead of holding up all others.
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromMinutes(1));
+
     private readonly string _job = $"job-{Interlocked.Increment(ref _jobs)}";
 
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
+    private CancellationToken Token => _deadline.Token;
 
     private TrainingSpec Spec => new() { Preset = "test", Dataset = "scenes", Model = $"model-of-{_job}", Seed = 1 };
 
     private WorkerScript Script => WorkerScripts.Of(_job);
 
     private ITrainingJobGrain Job => cluster.Grains.GetGrain<ITrainingJobGrain>(_job);
+
+    public void Dispose() => _deadline.Dispose();
 
     [Fact]
     public async Task Job_RunsTheStagesInOrder_AndPublishesTheModel()
@@ -203,6 +208,206 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : IClassFixture<
         Assert.Equal([.. Enumerable.Repeat<int?>(null, 5), 10, 10, 10, 10], Script.Leases.Where(lease => lease.Stage == TrainingStage.Prior).Select(lease => lease.Checkpoint?.Step));
     }
 
+    [Fact]
+    public async Task Job_WhoseWorkerStopsUnasked_IsLeasedAgain_FromWhatItSaved()
+    {
+        await StartAt(TrainingStage.DiscreteVae);
+        Script.Say(Checkpoint(TrainingStage.DiscreteVae, 12), new StoppedReport());
+        var lease = await Script.NextLease(Token);
+        DoneFrom(TrainingStage.DiscreteVae);
+
+        Assert.EndsWith("Completed", Text(await Watch()), StringComparison.Ordinal);
+        Assert.Equal((TrainingStage.DiscreteVae, 12), (lease.Stage, lease.Checkpoint!.Step));
+    }
+
+    [Fact]
+    public async Task Pause_WhileALostWorkerIsWaitedFor_PausesBeforeTheNextTry()
+    {
+        cluster.Clock.Hold();
+        await StartAt(TrainingStage.DiscreteVae);
+        Script.Break("lost");
+        var goOn = await cluster.Clock.NextHeld(Token);
+        var pausing = Job.Pause(Token);
+        await Script.NextStop(Token);
+        cluster.Clock.Go();
+        goOn();
+        await pausing;
+
+        Assert.Equal(TrainingPhase.Paused, (await Job.GetStatus(Token)).Phase);
+        Assert.Equal(3, Script.Leases.Count);
+    }
+
+    [Fact]
+    public async Task Resume_AsSoonAsThePauseIsTold_GoesOn()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+        var resuming = Task.Run(
+            async () =>
+            {
+                await foreach (var item in Job.Watch(0, Token).WithBatchSize(1))
+                {
+                    if (item is PhaseChanged { Phase: TrainingPhase.Paused })
+                    {
+                        await Job.Resume(Token);
+                        break;
+                    }
+                }
+            },
+            Token);
+        await Job.Pause(Token);
+        await resuming;
+
+        Assert.Equal(TrainingStage.Tokenizer, (await Script.NextLease(Token)).Stage);
+        DoneFrom(TrainingStage.Tokenizer);
+        await Watch();
+        Assert.Equal(TrainingPhase.Completed, (await Job.GetStatus(Token)).Phase);
+    }
+
+    [Fact]
+    public async Task Start_Again_ChangesNothing_AndAnotherSpecIsRefusedByName()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+
+        await Job.Start(Spec with { }, Token);
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Start(Spec with { Seed = 2 }, Token));
+
+        Assert.Contains("with seed 1", error.Message, StringComparison.Ordinal);
+        Assert.Equal(2, Script.Leases.Count);
+        DoneFrom(TrainingStage.Tokenizer);
+        Assert.Single((await Watch()).OfType<PhaseChanged>(), item => item.Phase == TrainingPhase.Running);
+    }
+
+    [Fact]
+    public async Task Start_WithSeveralSpecsAtOnce_TakesOne_AndRefusesTheOthers()
+    {
+        var asked = Enumerable.Range(0, 8).Select(seed => Spec with { Seed = (ulong)seed }).ToArray();
+        var refused = await Task.WhenAll(asked.Select(spec => Record.ExceptionAsync(() => Job.Start(spec, Token)).AsTask()));
+        DoneFrom(TrainingStage.Prepare);
+        await Watch();
+
+        var taken = asked[Array.IndexOf(refused, null)];
+        Assert.Equal(7, refused.OfType<InvalidRequestException>().Count());
+        Assert.All(Script.Leases, lease => Assert.Equal(taken, lease.Spec));
+        Assert.Equal(6, Script.Leases.Count);
+    }
+
+    [Fact]
+    public async Task Job_ThatWasNeverStarted_IsNotFound_AndABadSpecIsRefusedByField()
+    {
+        await Assert.ThrowsAsync<NotFoundException>(() => Job.GetStatus(Token));
+        await Assert.ThrowsAsync<NotFoundException>(() => Job.Pause(Token));
+        await Assert.ThrowsAsync<NotFoundException>(() => Job.Resume(Token));
+        await Assert.ThrowsAsync<NotFoundException>(() => Job.Cancel(Token));
+        await Assert.ThrowsAsync<NotFoundException>(() => Watch());
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Start(Spec with { PriorUpdates = 0 }, Token));
+
+        Assert.Equal("PriorUpdates", error.Parameter);
+        Assert.DoesNotContain(_job, await cluster.Grains.GetGrain<IClusterGrain>(0).ListJobs(Token));
+    }
+
+    [Fact]
+    public async Task Job_WhoseCheckpointCannotBeStored_IsTriedAgain_AndGoesOn()
+    {
+        await StartAt(TrainingStage.DiscreteVae);
+        cluster.Stored.FailNextWrite(_job);
+        Script.Say(Checkpoint(TrainingStage.DiscreteVae, 10));
+        var again = await Script.NextLease(Token);
+        DoneFrom(TrainingStage.DiscreteVae);
+        await Watch();
+
+        Assert.Null(again.Checkpoint);
+        Assert.Equal(TrainingPhase.Completed, (await Job.GetStatus(Token)).Phase);
+    }
+
+    [Fact]
+    public async Task Job_WhoseActivationIsBehindTheStore_EndsIt_AndTheNextGoesOnFromWhatIsStored()
+    {
+        await StartAt(TrainingStage.DiscreteVae);
+        cluster.Stored.LoseNextAnswer(_job);
+        Script.Say(Checkpoint(TrainingStage.DiscreteVae, 10));
+        Assert.Equal(3, await Script.NextLetGo(Token));
+        StageLease lease;
+        do
+        {
+            await Job.Wake(Token);
+        }
+        while (!Script.TryNextLease(out lease!));
+        DoneFrom(TrainingStage.DiscreteVae);
+        await Watch();
+
+        Assert.Equal(10, lease.Checkpoint!.Step);
+        Assert.Equal(TrainingPhase.Completed, (await Job.GetStatus(Token)).Phase);
+    }
+
+    [Fact]
+    public async Task Cancel_WhoseFilesCouldNotBeDeleted_DeletesThemWhenRepeated()
+    {
+        await StartAt(TrainingStage.Encode);
+        Script.FailNextDiscard();
+
+        await Assert.ThrowsAsync<IOException>(() => Job.Cancel(Token));
+        Assert.Equal("Cancelled", Text((await Watch())[^1..]));
+        await Job.Cancel(Token);
+
+        await Script.Discarded.Task.WaitAsync(Token);
+        Assert.Equal(TrainingPhase.Cancelled, (await Job.GetStatus(Token)).Phase);
+    }
+
+    [Fact]
+    public async Task Watch_Late_SlowOrCutOff_MissesNothing()
+    {
+        await StartAt(TrainingStage.Prior);
+        var early = Watch();
+        Script.Say(Steps(1, 40));
+        await Job.Watch(0, Token).FirstAsync(item => item is PriorStepCompleted { Step: 40 }, Token);
+
+        // A reader that took three events and was cut off.
+        var cut = new List<TrainingEvent>();
+        await foreach (var item in Job.Watch(0, Token).WithBatchSize(1))
+        {
+            cut.Add(item);
+            if (cut.Count == 3)
+            {
+                break;
+            }
+        }
+
+        // A reader that takes one event and then none until the job has come to its end.
+        await using var slow = Job.Watch(0, Token).WithBatchSize(1).GetAsyncEnumerator(Token);
+        Assert.True(await slow.MoveNextAsync());
+        var slowly = new List<TrainingEvent> { slow.Current };
+        Script.Say(Steps(41, 100));
+        DoneFrom(TrainingStage.Prior);
+        var whole = await early;
+        while (await slow.MoveNextAsync())
+        {
+            slowly.Add(slow.Current);
+        }
+
+        cut.AddRange(await Watch(cut[^1].Sequence));
+        Assert.Equal([.. Enumerable.Range(1, 100)], whole.OfType<PriorStepCompleted>().Select(item => item.Step));
+        Assert.EndsWith("Completed", Text(whole), StringComparison.Ordinal);
+        Assert.Equal(whole, await Watch());
+        Assert.Equal(whole, slowly);
+        Assert.Equal(whole, cut);
+        Assert.Equal(whole.Select(item => item.Sequence).Distinct().Order(), whole.Select(item => item.Sequence));
+        Assert.Empty(await Watch(whole[^1].Sequence));
+    }
+
+    [Fact]
+    public async Task Watch_OfManyEvents_KeepsTheNewest()
+    {
+        await StartAt(TrainingStage.Prior);
+        Script.Say(Steps(1, 600));
+        DoneFrom(TrainingStage.Prior);
+        await Watch();
+
+        var events = await Watch();
+
+        Assert.Equal(512, events.Count);
+        Assert.EndsWith("prior 600, Prior done, Publish done, " + $"published {Spec.Model}, Completed", Text(events), StringComparison.Ordinal);
+    }
+
     /// <summary>Starts the job and lets it come to the worker's lease of a stage.</summary>
     private async Task StartAt(TrainingStage stage)
     {
@@ -233,6 +438,9 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : IClassFixture<
     private CheckpointReport Checkpoint(TrainingStage stage, int step) => new(new CheckpointManifest(stage, step, $"jobs/{_job}/checkpoints/{stage}/{step}"));
 
     private static ProgressReport Evaluated(double psnr) => new(new DiscreteVaeEvaluated { Step = 10, Psnr = psnr });
+
+    private static WorkerReport[] Steps(int first, int last) =>
+        [.. Enumerable.Range(first, last - first + 1).Select(step => new ProgressReport(new PriorStepCompleted { Step = step, Updates = 1000 }))];
 
     private async Task<List<TrainingEvent>> Watch(long after = 0) => await Job.Watch(after, Token).ToListAsync(Token);
 

@@ -71,6 +71,16 @@ public sealed class TrainingJobStateTests
     public void Cancel_OfACompletedJob_IsRefused() =>
         Assert.Throws<InvalidRequestException>(() => (Running with { Phase = TrainingPhase.Completed }).Cancel());
 
+    [Theory]
+    [InlineData(TrainingStage.Prior)]
+    [InlineData(TrainingStage.Publish)]
+    public void CompleteStage_OfAJobCancelledMeanwhile_LeavesItCancelled(TrainingStage stage)
+    {
+        var cancelled = (Running with { Stage = stage }).Cancel();
+
+        Assert.Same(cancelled, cancelled.CompleteStage());
+    }
+
     [Fact]
     public void Spend_AddsUpOverTheRunsOfAStage() =>
         Assert.Equal(5, Running.Spend(TimeSpan.FromSeconds(2)).Spend(TimeSpan.FromSeconds(3)).SecondsSpent);
