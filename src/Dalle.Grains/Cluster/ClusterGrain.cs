@@ -17,10 +17,22 @@ public sealed class ClusterGrain([PersistentState("cluster")] IPersistentState<C
 {
     public async Task Register(string jobId, CancellationToken cancellationToken = default)
     {
-        if (!cluster.State.Jobs.Contains(jobId))
+        if (cluster.State.Jobs.Contains(jobId))
         {
-            cluster.State.Jobs.Add(jobId);
+            return;
+        }
+
+        var before = cluster.State;
+        cluster.State = new([.. before.Jobs, jobId]);
+        try
+        {
             await cluster.WriteStateAsync(cancellationToken);
+        }
+        catch
+        {
+            // Else the repeated call would take the job for stored.
+            cluster.State = before;
+            throw;
         }
     }
 

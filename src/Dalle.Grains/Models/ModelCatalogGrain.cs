@@ -19,8 +19,7 @@ public sealed class ModelCatalogGrain([PersistentState("models")] IPersistentSta
     public Task Publish(ModelManifest model, CancellationToken cancellationToken = default)
     {
         Names.Check(model.Name, nameof(model.Name));
-        catalog.State.Models[model.Name] = model;
-        return catalog.WriteStateAsync(cancellationToken);
+        return Store(new(catalog.State.Models, StringComparer.Ordinal) { [model.Name] = model }, cancellationToken);
     }
 
     public Task<ModelManifest> Get(string name, CancellationToken cancellationToken = default) => Task.FromResult(Find(name));
@@ -30,8 +29,25 @@ public sealed class ModelCatalogGrain([PersistentState("models")] IPersistentSta
 
     public Task Delete(string name, CancellationToken cancellationToken = default)
     {
-        catalog.State.Models.Remove(Find(name).Name);
-        return catalog.WriteStateAsync(cancellationToken);
+        var models = new Dictionary<string, ModelManifest>(catalog.State.Models, StringComparer.Ordinal);
+        models.Remove(Find(name).Name);
+        return Store(models, cancellationToken);
+    }
+
+    /// <summary>Stores the models. If the store refuses, the catalog stays as it was.</summary>
+    private async Task Store(Dictionary<string, ModelManifest> models, CancellationToken cancellationToken)
+    {
+        var before = catalog.State;
+        catalog.State = new(models);
+        try
+        {
+            await catalog.WriteStateAsync(cancellationToken);
+        }
+        catch
+        {
+            catalog.State = before;
+            throw;
+        }
     }
 
     private ModelManifest Find(string name) => catalog.State.Models.TryGetValue(name, out var model)

@@ -29,9 +29,9 @@ public sealed partial class TrainingJobGrain(
     /// <summary>Events kept for watchers that come late.</summary>
     private const int KeptEvents = 512;
 
-    // Numbers are at least the time in milliseconds: they go on growing in another activation, with nothing stored.
+    // Numbers are at least the time in microseconds, and events are rarer: the numbers go on growing in another activation, with nothing stored.
     private readonly EventLog<TrainingEvent> _events = new(
-        (entry, last) => entry with { Sequence = Math.Max(last + 1, clock.GetUtcNow().ToUnixTimeMilliseconds()), At = clock.GetUtcNow() },
+        (entry, last) => Number(entry, last, clock.GetUtcNow()),
         entry => entry.Sequence,
         KeptEvents);
 
@@ -341,6 +341,9 @@ public sealed partial class TrainingJobGrain(
             _writing.Release();
         }
     }
+
+    private static TrainingEvent Number(TrainingEvent entry, long last, DateTimeOffset now) =>
+        entry with { Sequence = Math.Max(last + 1, (now - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond), At = now };
 
     private void RequireStarted()
     {
