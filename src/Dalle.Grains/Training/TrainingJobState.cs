@@ -103,7 +103,8 @@ public sealed record TrainingJobState
         ? throw new InvalidRequestException("The job has completed and cannot be cancelled; delete its model instead.")
         : this with { Phase = TrainingPhase.Cancelled };
 
-    public TrainingJobState Fail(string reason) => this with { Phase = TrainingPhase.Failed, Failure = reason };
+    /// <summary>The job cannot go on. One that was cancelled meanwhile stays so.</summary>
+    public TrainingJobState Fail(string reason) => Phase == TrainingPhase.Cancelled ? this : this with { Phase = TrainingPhase.Failed, Failure = reason };
 
     /// <summary>A new lease; those before it are void.</summary>
     public TrainingJobState NextLease() => this with { Epoch = Epoch + 1 };

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Threading.Channels;
 using Orleans.Runtime;
 using Orleans.Serialization;
 using Orleans.Storage;
@@ -11,6 +12,7 @@ public sealed class StoredGrains
 {
     private readonly ConcurrentDictionary<string, byte> _refused = new();
     private readonly ConcurrentDictionary<string, byte> _unanswered = new();
+    private readonly ConcurrentDictionary<string, Channel<TaskCompletionSource>> _held = new();
 
     internal ConcurrentDictionary<(string Name, GrainId Grain), (byte[] Bytes, string ETag)> Entries { get; } = new();
 
@@ -20,7 +22,20 @@ public sealed class StoredGrains
     /// <summary>Lets the next write of the grain with this key be done, but its answer be lost.</summary>
     public void LoseNextAnswer(string key) => _unanswered[key] = 0;
 
-    internal void BeforeWrite(GrainId grain) => ThrowIf(_refused, grain);
+    /// <summary>Lets the next write of the grain with this key wait.</summary>
+    /// <returns>Writes that wait; each goes on when its turn is completed.</returns>
+    public ChannelReader<TaskCompletionSource> HoldNextWrite(string key) => _held.GetOrAdd(key, _ => Channel.CreateUnbounded<TaskCompletionSource>()).Reader;
+
+    internal async Task BeforeWrite(GrainId grain)
+    {
+        ThrowIf(_refused, grain);
+        if (_held.TryRemove(grain.Key.ToString()!, out var waiting))
+        {
+            var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            waiting.Writer.TryWrite(turn);
+            await turn.Task;
+        }
+    }
 
     internal void AfterWrite(GrainId grain) => ThrowIf(_unanswered, grain);
 
@@ -53,7 +68,7 @@ internal sealed class SharedStorage(StoredGrains grains, Serializer serializer) 
 
         // A real store answers later, not on the spot.
         await Task.Yield();
-        grains.BeforeWrite(grainId);
+        await grains.BeforeWrite(grainId);
         var known = grains.Entries.GetValueOrDefault((stateName, grainId)).ETag;
         if (known != grainState.ETag)
         {

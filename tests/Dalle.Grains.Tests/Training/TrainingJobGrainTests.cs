@@ -354,6 +354,78 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : IClassFixture<
     }
 
     [Fact]
+    public async Task Cancel_WhileTheFailureIsBeingStored_StaysCancelled()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+        var held = cluster.Stored.HoldNextWrite(_job);
+        Script.Say(new FailedReport("disk full"));
+        var failing = await held.ReadAsync(Token);
+        var cancelling = Job.Cancel(Token);
+        while ((await Job.GetStatus(Token)).Phase != TrainingPhase.Cancelled)
+        {
+        }
+
+        failing.SetResult();
+        await cancelling;
+        await cluster.EndActivations(Token);
+
+        Assert.Equal(TrainingPhase.Cancelled, (await Job.GetStatus(Token)).Phase);
+        Assert.True(Script.Discarded.Task.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Cancel_OfACompletedJob_IsRefused_AndItsFilesStay()
+    {
+        await StartAt(TrainingStage.Prepare);
+        DoneFrom(TrainingStage.Prepare);
+        await Watch();
+
+        await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Cancel(Token));
+
+        Assert.Equal(TrainingPhase.Completed, (await Job.GetStatus(Token)).Phase);
+        Assert.False(Script.Discarded.Task.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Pause_AsAStageEnds_RestsBeforeTheNextOne()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+        var held = cluster.Stored.HoldNextWrite(_job);
+        Script.Say(new DoneReport());
+        var completing = await held.ReadAsync(Token);
+        var pausing = Job.Pause(Token);
+        await Script.NextStop(Token);
+        completing.SetResult();
+        await pausing;
+
+        var status = await Job.GetStatus(Token);
+        Assert.Equal((TrainingPhase.Paused, TrainingStage.DiscreteVae), (status.Phase, status.Stage));
+        Assert.Equal(2, Script.Leases.Count);
+    }
+
+    [Fact]
+    public async Task Watch_ThatComesWhileTheEndIsBeingStored_IsToldTheEnd()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+        var held = cluster.Stored.HoldNextWrite(_job);
+        Script.Say(new FailedReport("disk full"));
+        var failing = await held.ReadAsync(Token);
+        await using var watch = Job.Watch(0, Token).WithBatchSize(1).GetAsyncEnumerator(Token);
+        var events = new List<TrainingEvent>();
+        while (events.Count < 2 && await watch.MoveNextAsync())
+        {
+            events.Add(watch.Current);
+        }
+
+        var last = watch.MoveNextAsync().AsTask();
+        await Job.GetStatus(Token);
+        failing.SetResult();
+
+        Assert.True(await last);
+        Assert.Equal("Running, Prepare done, Failed (disk full)", Text([.. events, watch.Current]));
+    }
+
+    [Fact]
     public async Task Watch_Late_SlowOrCutOff_MissesNothing()
     {
         await StartAt(TrainingStage.Prior);

@@ -82,6 +82,9 @@ public sealed class TrainingJobStateTests
     }
 
     [Fact]
+    public void Fail_OfAJobCancelledMeanwhile_LeavesItCancelled() => Assert.Equal(Running.Cancel(), Running.Cancel().Fail("disk full"));
+
+    [Fact]
     public void Spend_AddsUpOverTheRunsOfAStage() =>
         Assert.Equal(5, Running.Spend(TimeSpan.FromSeconds(2)).Spend(TimeSpan.FromSeconds(3)).SecondsSpent);
 
