@@ -56,6 +56,7 @@ internal static class ContractSamples
         new CheckpointWritten(Checkpoint) { Sequence = 7, At = At },
         new CheckpointSkipped(Checkpoint, "the file is cut off") { Sequence = 7, At = At },
         new ModelPublished("m") { Sequence = 7, At = At },
+        new SampleReplaced(TrainingStage.Encode, 2, 3, "not what it was") { Sequence = 7, At = At },
     ];
 
     public static IReadOnlyList<GenerationEvent> GenerationEvents { get; } =

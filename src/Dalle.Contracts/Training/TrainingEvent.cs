@@ -15,6 +15,7 @@ namespace Dalle.Contracts.Training;
 [JsonDerivedType(typeof(CheckpointWritten), "checkpoint")]
 [JsonDerivedType(typeof(CheckpointSkipped), "checkpoint.skipped")]
 [JsonDerivedType(typeof(ModelPublished), "published")]
+[JsonDerivedType(typeof(SampleReplaced), "sample.replaced")]
 [GenerateSerializer, Immutable, Alias("TrainingEvent")]
 public abstract record TrainingEvent
 {
@@ -158,3 +159,12 @@ public sealed record CheckpointSkipped([property: Id(0)] CheckpointManifest Chec
 /// <param name="Model">Its name in the catalog.</param>
 [GenerateSerializer, Immutable, Alias("ModelPublished")]
 public sealed record ModelPublished([property: Id(0)] string Model) : TrainingEvent;
+
+/// <summary>A sample has been damaged since it was imported; another one stands in for it, and training goes on.</summary>
+/// <param name="Stage">The stage that read it.</param>
+/// <param name="Sample">The damaged sample's number in the dataset.</param>
+/// <param name="StandIn">The sample read in its place.</param>
+/// <param name="Reason">What is wrong, in one line.</param>
+[GenerateSerializer, Immutable, Alias("SampleReplaced")]
+public sealed record SampleReplaced(
+    [property: Id(0)] TrainingStage Stage, [property: Id(1)] int Sample, [property: Id(2)] int StandIn, [property: Id(3)] string Reason) : TrainingEvent;

@@ -6,6 +6,9 @@ namespace Dalle.Model.Safetensors;
 /// <summary>Files that are there whole or not at all, even through a crash of the machine.</summary>
 public static partial class DurableFile
 {
+    /// <summary>What the temporary name of a file that is being written ends with. A killed process may leave one behind.</summary>
+    public const string PartialSuffix = ".partial";
+
     /// <summary>Writes a file under a temporary name, forces it to the disk, gives it its name, and forces the folder too.</summary>
     /// <param name="path">The file; an old one is replaced in one step. Its folder is created.</param>
     /// <param name="write">Writes the content. If it throws, the old file stays as it was.</param>
@@ -18,7 +21,7 @@ public static partial class DurableFile
         Directory.CreateDirectory(folder);
 
         // Always the same name: what a killed process leaves behind is overwritten by the next try.
-        var partial = path + ".partial";
+        var partial = path + PartialSuffix;
         try
         {
             using (var stream = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))

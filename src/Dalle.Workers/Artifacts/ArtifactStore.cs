@@ -33,12 +33,12 @@ public sealed class ArtifactStore(string root)
             : [];
     }
 
-    /// <summary>Keys of the files directly in a folder, in order of their names; none if the folder is not there.</summary>
+    /// <summary>Keys of the whole files directly in a folder, in order of their names; none if the folder is not there.</summary>
     public IReadOnlyList<string> ListFiles(string key)
     {
         var folder = new DirectoryInfo(PathOf(key));
         return folder.Exists
-            ? [.. folder.EnumerateFiles().Select(f => f.Name).Where(ArtifactKey.IsPart).Order(StringComparer.Ordinal).Select(name => $"{key}/{name}")]
+            ? [.. folder.EnumerateFiles().Select(f => f.Name).Where(IsWhole).Order(StringComparer.Ordinal).Select(name => $"{key}/{name}")]
             : [];
     }
 
@@ -51,4 +51,6 @@ public sealed class ArtifactStore(string root)
             Directory.Delete(path, recursive: true);
         }
     }
+
+    private static bool IsWhole(string name) => ArtifactKey.IsPart(name) && !name.EndsWith(DurableFile.PartialSuffix, StringComparison.Ordinal);
 }

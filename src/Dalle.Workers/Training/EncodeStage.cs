@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Dalle.Contracts.Training;
 using Dalle.Data.Augmentation;
 using Dalle.Data.Datasets;
@@ -25,6 +26,13 @@ internal sealed class EncodeStage : IStage
     {
         using var dataset = context.OpenDataset();
         var config = context.Preset.DiscreteVae;
+        var header = new TokenCacheHeader(dataset.TrainingCount, config.TokenCount, config.CodebookSize, FingerprintOf(context, dataset));
+        if (IsEncoded(context, header))
+        {
+            await context.Report(new StageAdvanced(Stage, header.Count, header.Count));
+            return new DoneReport();
+        }
+
         var parameters = await context.OnDevice(
             device =>
             {
@@ -35,7 +43,7 @@ internal sealed class EncodeStage : IStage
             cancellationToken);
         try
         {
-            return await Encode(context, dataset, new DiscreteVae(config, parameters), cancellationToken) ? new DoneReport() : new StoppedReport();
+            return await Encode(context, dataset, header, new DiscreteVae(config, parameters), cancellationToken) ? new DoneReport() : new StoppedReport();
         }
         finally
         {
@@ -43,9 +51,30 @@ internal sealed class EncodeStage : IStage
         }
     }
 
-    private static async Task<bool> Encode(StageContext context, IDataset dataset, DiscreteVae network, CancellationToken cancellationToken)
+    /// <summary>What tokens are made of: the pictures and the encoder.</summary>
+    public static string FingerprintOf(StageContext context, IDataset dataset)
     {
-        var header = new TokenCacheHeader(dataset.TrainingCount, network.Config.TokenCount, network.Config.CodebookSize, dataset.Fingerprint);
+        using var encoder = context.Folder.Store.Open(context.Folder.File(ModelFolder.DiscreteVae));
+        return $"{dataset.Fingerprint} encoder:{Convert.ToHexStringLower(SHA256.HashData(encoder))}";
+    }
+
+    /// <summary>Whether the stage was done before, and only its report was lost.</summary>
+    private static bool IsEncoded(StageContext context, TokenCacheHeader header)
+    {
+        try
+        {
+            using var cache = TokenCacheReader.Open(context.Folder.PathOf(TokensFile));
+            return cache.Header == header;
+        }
+        catch (Exception unusable) when (unusable is FileNotFoundException or InvalidDataException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> Encode(
+        StageContext context, ReadableDataset dataset, TokenCacheHeader header, DiscreteVae network, CancellationToken cancellationToken)
+    {
         var encoded = new long[(long)header.Count * header.TokensPerSample];
         for (var first = 0; first < header.Count; first += BatchSize)
         {
@@ -65,6 +94,8 @@ internal sealed class EncodeStage : IStage
             }
         }
 
+        await context.Report(new StageAdvanced(TrainingStage.Encode, header.Count, header.Count));
+        context.KeepStandIns(dataset);
         context.Folder.Store.Write(context.Folder.File(TokensFile), stream =>
         {
             var writer = new TokenCacheWriter(stream, header);
@@ -74,13 +105,16 @@ internal sealed class EncodeStage : IStage
         return true;
     }
 
-    private static float[] Read(StageContext context, IDataset dataset, int size, int first, int count)
+    private static float[] Read(StageContext context, ReadableDataset dataset, int size, int first, int count)
     {
         var length = 3 * size * size;
         var pixels = new float[count * length];
         for (var i = 0; i < count; i++)
         {
             var key = KeyedRandom.Key(CounterRandom.Key(context.Spec.Seed, 0, 0, Purpose.Augmentation), (ulong)(first + i));
+
+            // The captions too, for a sample is replaced as a whole.
+            _ = dataset.GetCaptions(first + i);
             PictureAugmentation.ForPrior(dataset.ReadPicture(first + i), size, key, pixels.AsSpan(i * length, length));
         }
 

@@ -21,10 +21,10 @@ internal sealed class PriorStage : TrainingLoopStage<CaptionBatch>
     protected override IBatchSource<CaptionBatch> OpenSource(StageContext context, IDataset dataset)
     {
         var cache = TokenCacheReader.Open(context.Folder.PathOf(EncodeStage.TokensFile));
-        if (cache.Header.Fingerprint != dataset.Fingerprint)
+        if (EncodeStage.FingerprintOf(context, dataset) is var fingerprint && cache.Header.Fingerprint != fingerprint)
         {
             cache.Dispose();
-            throw new InvalidDataException($"Dataset '{context.Spec.Dataset}' has changed since its pictures were encoded: expected {cache.Header.Fingerprint}, got {dataset.Fingerprint}. Start a new job.");
+            throw new InvalidDataException($"Dataset '{context.Spec.Dataset}' or the job's encoder has changed since the pictures were encoded: expected {cache.Header.Fingerprint}, got {fingerprint}. Start a new job.");
         }
 
         var tokenizer = TextTokenizer.Load(context.Folder.Store.PathOf(context.Folder.Key));

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Model.DiscreteVae;
@@ -10,6 +12,11 @@ namespace Dalle.Workers.Training;
 /// <summary>What a stage works with.</summary>
 internal sealed class StageContext(StageLease lease, string jobId, JobFolder folder, DeviceThread device, TimeProvider clock, StageRun run)
 {
+    private const string StandInsFile = "stand-ins.json";
+
+    // Reports have one writer, and samples are read on any thread: these wait for the stage's next report.
+    private readonly ConcurrentQueue<SampleReplaced> _replaced = new();
+
     public StageLease Lease => lease;
 
     public TrainingSpec Spec => lease.Spec;
@@ -31,8 +38,15 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>How the prior is trained in this job.</summary>
     public PriorTraining PriorTraining => Spec.PriorUpdates is { } updates ? Preset.PriorTraining with { Updates = updates } : Preset.PriorTraining;
 
-    /// <summary>The job's samples, large photographs decoded no larger than augmentation needs them (12/8 of the image size). The caller disposes them.</summary>
-    public IDataset OpenDataset() => Dataset.Open(Spec.Dataset, new ShardDatasetOptions { ShorterSide = Preset.DiscreteVae.ImageSize * 12 / 8 });
+    /// <summary>The job's samples, large photographs decoded no larger than augmentation needs them (12/8 of the image size). Damaged ones are replaced, which is reported. The caller disposes them.</summary>
+    public ReadableDataset OpenDataset()
+    {
+        var dataset = Dataset.Open(Spec.Dataset, new ShardDatasetOptions { ShorterSide = Preset.DiscreteVae.ImageSize * 12 / 8 });
+        return new(dataset, ReadStandIns(), (sample, standIn, reason) => _replaced.Enqueue(new SampleReplaced(lease.Stage, sample, standIn, reason)));
+    }
+
+    /// <summary>Keeps the stand-ins of damaged samples for the stages after this one: what is encoded of a picture must meet that picture's captions.</summary>
+    public void KeepStandIns(ReadableDataset dataset) => folder.Store.Write(folder.File(StandInsFile), stream => JsonSerializer.Serialize(stream, dataset.StandIns));
 
     /// <summary>Runs a piece of work on the device, with the job's number of libtorch threads.</summary>
     public Task<T> OnDevice<T>(Func<TorchSharp.torch.Device, T> work, CancellationToken cancellationToken) => device.Run(Spec.ThreadsPerWorker, work, cancellationToken);
@@ -46,11 +60,30 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
         },
         cancellationToken);
 
-    /// <summary>Hands a report to the job.</summary>
-    public ValueTask Report(WorkerReport report) => run.Report(report);
+    /// <summary>Hands a report to the job, after those of samples replaced meanwhile.</summary>
+    public async ValueTask Report(WorkerReport report)
+    {
+        while (_replaced.TryDequeue(out var replaced))
+        {
+            await run.Report(new ProgressReport(replaced));
+        }
+
+        await run.Report(report);
+    }
 
     /// <summary>Hands an event to the job.</summary>
-    public ValueTask Report(TrainingEvent progress) => run.Report(new ProgressReport(progress));
+    public ValueTask Report(TrainingEvent progress) => Report(new ProgressReport(progress));
+
+    private Dictionary<int, int> ReadStandIns()
+    {
+        if (!folder.Store.Exists(folder.File(StandInsFile)))
+        {
+            return [];
+        }
+
+        using var stream = folder.Store.Open(folder.File(StandInsFile));
+        return JsonSerializer.Deserialize<Dictionary<int, int>>(stream) ?? [];
+    }
 }
 
 /// <summary>One stage of a job.</summary>

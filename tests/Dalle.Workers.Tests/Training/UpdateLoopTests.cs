@@ -1,0 +1,180 @@
+using Dalle.Contracts.Training;
+using Dalle.Workers.Artifacts;
+using Dalle.Workers.Devices;
+using Dalle.Workers.Training;
+using Microsoft.Extensions.Time.Testing;
+using TorchSharp;
+
+namespace Dalle.Workers.Tests.Training;
+
+public sealed class UpdateLoopTests : IDisposable
+{
+    private const TrainingStage Stage = TrainingStage.Prior;
+
+    private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-loop-").FullName);
+    private readonly DeviceThread _device = new(torch.CPU, threads: 1);
+    private readonly FakeTimeProvider _clock = new();
+    private readonly StageRun _run = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose()
+    {
+        _run.Dispose();
+        _device.Dispose();
+        Directory.Delete(_store.Root, recursive: true);
+    }
+
+    [Fact]
+    public async Task Loop_UpdatesInOrder_SavesAndEvaluatesOnSchedule_AndWritesTheResultOnce()
+    {
+        using var updates = new CountedUpdates(count: 20, evaluateEvery: 8);
+
+        var reports = await Run(updates);
+
+        Assert.Equal("from 0, saved 6, evaluated 8, saved 12, evaluated 16, saved 18, step 20, evaluated 20, done", Text(reports));
+        Assert.Equal([.. Enumerable.Range(0, 20)], updates.Done);
+        Assert.Equal(190, updates.Saved);
+    }
+
+    [Fact]
+    public async Task Loop_WhoseLastUpdateIsOnSchedule_NeitherSavesNorEvaluatesTwice()
+    {
+        using var updates = new CountedUpdates(count: 12, evaluateEvery: 6);
+
+        Assert.Equal("from 0, saved 6, evaluated 6, step 12, evaluated 12, done", Text(await Run(updates)));
+    }
+
+    [Theory]
+    [InlineData(0, "from 0, saved 0, stopped")]
+    [InlineData(4, "from 0, saved 4, stopped")]
+    [InlineData(6, "from 0, saved 6, stopped")]
+    [InlineData(9, "from 0, saved 6, saved 9, stopped")]
+    public async Task Loop_AskedToStop_SavesAtTheStepBoundary_Once(int after, string expected)
+    {
+        using var updates = new CountedUpdates(count: 20, evaluateEvery: 100);
+        StopAfter(updates, after);
+
+        Assert.Equal(expected, Text(await Run(updates)));
+        Assert.Equal(after, updates.Done.Count);
+        Assert.Null(updates.Saved);
+    }
+
+    [Fact]
+    public async Task Loop_FromACheckpoint_DoesTheOtherUpdates_AndEndsWithTheSameResult()
+    {
+        using var first = new CountedUpdates(count: 20, evaluateEvery: 8);
+        StopAfter(first, 9);
+        var stopped = await Run(first);
+        using var rest = new CountedUpdates(count: 20, evaluateEvery: 8);
+        using var run = new StageRun();
+
+        var reports = await Run(rest, run, stopped.OfType<CheckpointReport>().Last().Checkpoint);
+
+        Assert.Equal("from 9, saved 12, evaluated 16, saved 18, step 20, evaluated 20, done", Text(reports));
+        Assert.Equal([.. Enumerable.Range(9, 11)], rest.Done);
+        Assert.Equal(190, rest.Saved);
+    }
+
+    [Fact]
+    public async Task Loop_AskedToStopRightAfterItsCheckpoint_WritesNoOther()
+    {
+        using var first = new CountedUpdates(count: 20, evaluateEvery: 100);
+        StopAfter(first, 6);
+        var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
+        using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
+        using var run = new StageRun();
+        run.Stop();
+
+        Assert.Equal("from 6, stopped", Text(await Run(rest, run, checkpoint)));
+    }
+
+    [Fact]
+    public async Task Loop_ReportsWhenAReportIsDue_WithTheSpeedSinceTheLast()
+    {
+        using var updates = new CountedUpdates(count: 10, evaluateEvery: 100) { Before = _ => _clock.Advance(TimeSpan.FromMilliseconds(100)) };
+
+        await Run(updates);
+
+        // Every 250 ms at 100 ms an update, and the last one.
+        Assert.Equal([3, 6, 9], updates.Paces.Select(item => item.Step));
+        Assert.All(updates.Paces, item => Assert.Equal(10, item.Pace.StepsPerSecond, 6));
+        Assert.Equal([600, 300, 0], updates.Paces.Select(item => Math.Round(item.Pace.Remaining.TotalMilliseconds)));
+    }
+
+    [Fact]
+    public async Task Loop_WhoseSamplesCannotBeRead_FailsWithTheReason_AfterTheUpdatesBefore()
+    {
+        using var updates = new CountedUpdates(count: 20, evaluateEvery: 100)
+        {
+            Reading = step => _ = step < 7 ? step : throw new InvalidDataException("sample 7 is damaged"),
+        };
+
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => Run(updates));
+
+        Assert.Contains("sample 7 is damaged", error is InvalidDataException ? error.Message : error.InnerException?.Message, StringComparison.Ordinal);
+        Assert.Equal([.. Enumerable.Range(0, 7)], updates.Done);
+        Assert.Null(updates.Saved);
+    }
+
+    [Fact]
+    public async Task Loop_Aborted_EndsWithoutACheckpoint_AndStopsReading()
+    {
+        var read = 0;
+        using var updates = new CountedUpdates(count: 1_000_000, evaluateEvery: 1_000_000);
+        var reached = new TaskCompletionSource();
+        updates.Reading = _ => Interlocked.Increment(ref read);
+        updates.Before = step => _ = step == 3 && reached.TrySetResult();
+        _run.Begin((run, abort) => new UpdateLoop<int>(Stage, Context(run, null, checkpointEvery: 1_000_000), updates).Run(abort));
+        await reached.Task.WaitAsync(Token);
+
+        await _run.Abort();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _run.Reports.ReadAllAsync(Token).CountAsync(Token).AsTask());
+        Assert.Empty(_store.ListFolders("jobs/j/checkpoints/prior"));
+        var after = Volatile.Read(ref read);
+        Assert.InRange(after, 4, updates.Done.Count + 5);
+        Assert.Null(updates.Saved);
+    }
+
+    private void StopAfter(CountedUpdates updates, int steps)
+    {
+        if (steps == 0)
+        {
+            _run.Stop();
+        }
+
+        updates.Before = step =>
+        {
+            if (step == steps - 1)
+            {
+                _run.Stop();
+            }
+        };
+    }
+
+    private Task<List<WorkerReport>> Run(CountedUpdates updates) => Run(updates, _run, null);
+
+    private async Task<List<WorkerReport>> Run(CountedUpdates updates, StageRun run, CheckpointManifest? checkpoint)
+    {
+        run.Begin((begun, abort) => new UpdateLoop<int>(Stage, Context(begun, checkpoint, checkpointEvery: 6), updates).Run(abort));
+        return await run.Reports.ReadAllAsync(Token).ToListAsync(Token);
+    }
+
+    private StageContext Context(StageRun run, CheckpointManifest? checkpoint, int checkpointEvery)
+    {
+        var spec = new TrainingSpec { Preset = "test", Dataset = "scenes", Model = "m", CheckpointEvery = checkpointEvery, ThreadsPerWorker = 1 };
+        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint }, "j", new JobFolder(_store, "j"), _device, _clock, run);
+    }
+
+    private static string Text(IEnumerable<WorkerReport> reports) => string.Join(", ", reports.Select(report => report switch
+    {
+        ProgressReport { Event: StageStarted started } => $"from {started.FromStep}",
+        ProgressReport { Event: PriorStepCompleted step } => $"step {step.Step}",
+        ProgressReport { Event: DiscreteVaeEvaluated evaluated } => $"evaluated {evaluated.Step}",
+        CheckpointReport saved => $"saved {saved.Checkpoint.Step}",
+        DoneReport => "done",
+        StoppedReport => "stopped",
+        _ => report.ToString(),
+    }));
+}
