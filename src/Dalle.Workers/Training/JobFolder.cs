@@ -37,12 +37,14 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
     /// <summary>Where a checkpoint's state lies on this machine.</summary>
     public string StatePath(CheckpointManifest checkpoint) => Store.PathOf($"{checkpoint.Path}/{StateFile}");
 
-    /// <summary>Deletes all but the newest checkpoints of a stage. Called only once the job has named the newest.</summary>
-    public void Prune(TrainingStage stage, int keep)
+    /// <summary>Deletes old checkpoints of a stage. Called only once the job has named the newest; what a lost run has left beyond that one does not count.</summary>
+    /// <param name="named">The one that the job would go on from.</param>
+    /// <param name="keep">How many to keep, that one included.</param>
+    public void Prune(CheckpointManifest named, int keep)
     {
-        foreach (var old in Store.ListFolders(CheckpointsOf(stage)).SkipLast(keep))
+        foreach (var old in Before(named).Skip(keep - 1))
         {
-            Store.DeleteFolder(old);
+            Store.DeleteFolder(old.Path);
         }
     }
 

@@ -37,7 +37,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
                     return new StoppedReport();
                 }
 
-                await Update(await batches.Reader.ReadAsync(cancellationToken), cancellationToken);
+                await Update(await Next(batches.Reader, cancellationToken), cancellationToken);
                 if (_step % context.Spec.CheckpointEvery == 0 && _step < updates.Count)
                 {
                     await Save(cancellationToken);
@@ -87,6 +87,10 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         throw new InvalidDataException(
             $"Neither the newest checkpoint of stage {stage} can be read nor an older one. {damage!.Message} Put a copy back and resume the job, or start a new one.");
     }
+
+    /// <summary>The next batch. What kept it from being read is thrown as it is, not wrapped: it tells whether to try again.</summary>
+    private static async Task<TBatch> Next(ChannelReader<TBatch> batches, CancellationToken cancellationToken) =>
+        await batches.WaitToReadAsync(cancellationToken) && batches.TryRead(out var batch) ? batch : throw new InvalidOperationException("There were fewer batches than updates.");
 
     private async Task Update(TBatch batch, CancellationToken cancellationToken)
     {

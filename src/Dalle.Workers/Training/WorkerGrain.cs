@@ -52,7 +52,7 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
                 // The job asks for the next report only when it has dealt with this one.
                 if (report is CheckpointReport { Checkpoint: var named })
                 {
-                    Folder.Prune(named.Stage, lease.Spec.KeepCheckpoints);
+                    Folder.Prune(named, lease.Spec.KeepCheckpoints);
                 }
             }
         }

@@ -35,6 +35,23 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     }
 
     [Fact]
+    public async Task Checkpoints_LeftBeyondByALostRun_DoNotCountAsTheOnesToKeep()
+    {
+        cluster.Store.Write($"{Checkpoints}/step-00000999/state.safetensors", stream => stream.Write("damaged"u8));
+        var lease = WorkerCluster.Lease(TrainingStage.DiscreteVae);
+        var kept = new List<string>();
+
+        await Run(lease with { Spec = lease.Spec with { KeepCheckpoints = 1 } }, report =>
+        {
+            kept.Add(report is CheckpointReport ? Steps() : "");
+            return Task.CompletedTask;
+        });
+
+        Assert.Equal(["5 999", "5 10 999", "10 15 999", "15 20 999"], kept.Where(steps => steps != ""));
+        Assert.Equal("20 999", Steps());
+    }
+
+    [Fact]
     public async Task Stage_StoppedAndResumed_SavesWhereItStopped_AndEndsWithTheSameBytes()
     {
         await cluster.Run($"{_job}-undisturbed", WorkerCluster.Lease(TrainingStage.DiscreteVae), null, Token);
