@@ -2,6 +2,7 @@ using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
 using Dalle.Grains.Events;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 using Orleans.Storage;
@@ -15,7 +16,7 @@ namespace Dalle.Grains.Training;
 /// </remarks>
 [Reentrant]
 public sealed partial class TrainingJobGrain(
-    [PersistentState("job")] IPersistentState<TrainingJobState> job, TimeProvider clock, ILogger<TrainingJobGrain> logger)
+    [PersistentState("job")] IPersistentState<TrainingJobState> job, TimeProvider clock, IHostApplicationLifetime host, ILogger<TrainingJobGrain> logger)
     : Grain, ITrainingJobGrain, IRemindable, IDisposable
 {
     private const string KeepAlive = "keep-alive";
@@ -180,7 +181,8 @@ public sealed partial class TrainingJobGrain(
         _drive = Drive(_driving.Token);
     }
 
-    // Runs beside the grain's requests, on its scheduler, until the job rests or this activation ends. It never fails.
+    // Runs beside the grain's requests, on its scheduler, until the job rests or this activation ends. It never fails. A silo that leaves begins nothing new:
+    // the job goes on elsewhere, or when the silo starts again.
     private async Task Drive(CancellationToken cancellationToken)
     {
         var attempts = 0;
@@ -198,10 +200,18 @@ public sealed partial class TrainingJobGrain(
                 {
                     await RestAs(job.State.Pause(), "paused on request");
                 }
+                else if (host.ApplicationStopping.IsCancellationRequested)
+                {
+                    return;
+                }
                 else
                 {
                     await Save(job.State.NextLease());
-                    await RunStage(cancellationToken);
+                    if (await RunStage(cancellationToken) is StoppedReport && !_pausing)
+                    {
+                        // The worker's silo is leaving, and takes a moment to be gone.
+                        await Delay(cancellationToken);
+                    }
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -225,8 +235,9 @@ public sealed partial class TrainingJobGrain(
         }
     }
 
-    /// <summary>Leases the present stage to the worker and follows its reports until it is done, stopped or failed.</summary>
-    private async Task RunStage(CancellationToken cancellationToken)
+    /// <summary>Leases the present stage to the worker and follows its reports.</summary>
+    /// <returns>The last report.</returns>
+    private async Task<WorkerReport> RunStage(CancellationToken cancellationToken)
     {
         var since = clock.GetTimestamp();
         await foreach (var report in Worker.Run(job.State.Lease(), cancellationToken).WithBatchSize(1).WithCancellation(cancellationToken))
@@ -247,16 +258,13 @@ public sealed partial class TrainingJobGrain(
                     break;
                 case DoneReport done:
                     await Complete(done, Lap(), cancellationToken);
-                    return;
-                case StoppedReport:
+                    return done;
+                case StoppedReport stopped:
                     await Save(job.State.Spend(Lap()));
-
-                    // Not asked to: the worker's silo is leaving. It takes a moment to be gone.
-                    await (_pausing ? Task.CompletedTask : Delay(cancellationToken));
-                    return;
+                    return stopped;
                 case FailedReport failed:
                     await RestAs(job.State.Fail(failed.Reason).Spend(Lap()), failed.Reason);
-                    return;
+                    return failed;
                 default:
                     throw new InvalidOperationException($"A worker sent a {report.GetType().Name}, which this job does not know.");
             }
