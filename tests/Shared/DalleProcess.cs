@@ -23,12 +23,11 @@ internal static class DalleProcess
     /// <summary>Starts it where the search path for programs is <paramref name="path"/>; null leaves it as it is.</summary>
     public static Process StartWithPath(string? path, params IReadOnlyList<string> arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "dalle.exe" : "dalle"))
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var argument in arguments)
+        // A shell's background jobs ignore Ctrl-C, and hand that down to every program they start: a test run among them too.
+        var program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "dalle.exe" : "dalle");
+        string[] command = OperatingSystem.IsLinux() ? ["/usr/bin/env", "--default-signal=INT", program] : [program];
+        var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in command.Skip(1).Concat(arguments))
         {
             start.ArgumentList.Add(argument);
         }
