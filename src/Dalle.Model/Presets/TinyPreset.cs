@@ -33,7 +33,7 @@ public sealed partial record Preset
         Transformer = new TransformerConfig { Layers = 3, Width = 256, Heads = 8, TextLength = 24, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 256 },
         PriorTraining = new PriorTraining
         {
-            Updates = 6_500,
+            Updates = 4_500,
             BatchSize = 16,
             LearningRate = 1e-3,
             WarmUp = 100,
