@@ -1,12 +1,18 @@
+using Dalle.Model.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Parameters;
 
-/// <summary>What a <see cref="Precision"/> means to libtorch.</summary>
-internal static class PrecisionExtensions
+/// <summary>What a <see cref="Precision"/> means to libtorch and to a device.</summary>
+public static class PrecisionExtensions
 {
+    /// <summary>The precision itself where the device computes in it by instructions of its own, else 32 bit: emulated, 16 bit takes tens of times longer.</summary>
+    public static Precision On(this Precision precision, DeviceType device) =>
+        device == DeviceType.CPU && !Processor.MultipliesBFloat16 ? Precision.Float32 : precision;
+
     /// <summary>The element type that resblocks compute in.</summary>
-    public static ScalarType ToScalarType(this Precision precision) => precision switch
+    internal static ScalarType ToScalarType(this Precision precision) => precision switch
     {
         Precision.Float32 => ScalarType.Float32,
         Precision.BFloat16 => ScalarType.BFloat16,

@@ -2,7 +2,7 @@ using Dalle.Contracts.Training;
 
 namespace Dalle.Workers.Training;
 
-/// <summary>Opens the dataset, checks that the preset can train on it, and decodes a first picture.</summary>
+/// <summary>Opens the dataset, checks that the preset can train on it, decodes a first picture, and decides what the job computes in.</summary>
 internal sealed class PrepareStage : IStage
 {
     public TrainingStage Stage => TrainingStage.Prepare;
@@ -17,6 +17,7 @@ internal sealed class PrepareStage : IStage
         }
 
         _ = dataset.ReadPicture(0);
+        await context.DecidePrecision(cancellationToken);
         await context.Report(new StageAdvanced(Stage, dataset.TrainingCount, dataset.TrainingCount));
         return new DoneReport();
     }

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Model.DiscreteVae;
+using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using Dalle.Workers.Devices;
@@ -13,6 +15,9 @@ namespace Dalle.Workers.Training;
 internal sealed class StageContext(StageLease lease, string jobId, JobFolder folder, DeviceThread device, TimeProvider clock, StageRun run)
 {
     private const string StandInsFile = "stand-ins.json";
+    private const string PrecisionFile = "precision.json";
+
+    private static readonly JsonSerializerOptions Readable = new() { Converters = { new JsonStringEnumConverter() } };
 
     // Reports have one writer, and samples are read on any thread: these wait for the stage's next report.
     private readonly ConcurrentQueue<SampleReplaced> _replaced = new();
@@ -32,11 +37,32 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
 
     public Preset Preset { get; } = Preset.Find(lease.Spec.Preset);
 
-    /// <summary>How the discrete VAE is trained in this job: the preset's way, with the job's number of updates.</summary>
-    public DiscreteVaeTraining DiscreteVaeTraining => Spec.DiscreteVaeUpdates is { } updates ? Preset.DiscreteVaeTraining.WithUpdates(updates) : Preset.DiscreteVaeTraining;
+    /// <summary>How the discrete VAE is trained in this job: the preset's way, with the job's number of updates and precision.</summary>
+    public DiscreteVaeTraining DiscreteVaeTraining =>
+        (Spec.DiscreteVaeUpdates is { } updates ? Preset.DiscreteVaeTraining.WithUpdates(updates) : Preset.DiscreteVaeTraining) with
+        {
+            Precision = OfJob(Preset.DiscreteVaeTraining.Precision),
+        };
 
     /// <summary>How the prior is trained in this job.</summary>
-    public PriorTraining PriorTraining => Spec.PriorUpdates is { } updates ? Preset.PriorTraining with { Updates = updates } : Preset.PriorTraining;
+    public PriorTraining PriorTraining => Preset.PriorTraining with
+    {
+        Updates = Spec.PriorUpdates ?? Preset.PriorTraining.Updates,
+        Precision = OfJob(Preset.PriorTraining.Precision),
+    };
+
+    /// <summary>
+    /// Decides, once for the whole job, whether its 16-bit presets compute in 16 bit: only if the device of its first stage does so by itself. Kept with the job,
+    /// so that its numbers stay the same wherever it goes on.
+    /// </summary>
+    public async Task DecidePrecision(CancellationToken cancellationToken)
+    {
+        if (!folder.Store.Exists(folder.File(PrecisionFile)))
+        {
+            var precision = await OnDevice(place => Precision.BFloat16.On(place.type), cancellationToken);
+            folder.Store.Write(folder.File(PrecisionFile), stream => JsonSerializer.Serialize(stream, precision, Readable));
+        }
+    }
 
     /// <summary>The job's samples, large photographs decoded no larger than augmentation needs them (12/8 of the image size). Damaged ones are replaced, which is reported. The caller disposes them.</summary>
     public ReadableDataset OpenDataset()
@@ -74,15 +100,20 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>Hands an event to the job.</summary>
     public ValueTask Report(TrainingEvent progress) => Report(new ProgressReport(progress));
 
-    private Dictionary<int, int> ReadStandIns()
+    private Precision OfJob(Precision ofPreset) => ofPreset == Precision.Float32 ? ofPreset : Read(PrecisionFile, ofPreset);
+
+    private Dictionary<int, int> ReadStandIns() => Read<Dictionary<int, int>>(StandInsFile, []);
+
+    /// <summary>What an earlier stage has kept in a file of the job; the given value where it has kept nothing.</summary>
+    private T Read<T>(string file, T otherwise)
     {
-        if (!folder.Store.Exists(folder.File(StandInsFile)))
+        if (!folder.Store.Exists(folder.File(file)))
         {
-            return [];
+            return otherwise;
         }
 
-        using var stream = folder.Store.Open(folder.File(StandInsFile));
-        return JsonSerializer.Deserialize<Dictionary<int, int>>(stream) ?? [];
+        using var stream = folder.Store.Open(folder.File(file));
+        return JsonSerializer.Deserialize<T>(stream, Readable) ?? otherwise;
     }
 }
 
