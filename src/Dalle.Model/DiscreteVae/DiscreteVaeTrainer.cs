@@ -76,11 +76,12 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         _network.RequirePixels(pixels_BCHW);
         using var scope = NewDisposeScope();
         var (tau, klWeight, learningRate) = (_training.Tau.At(step), _training.KlWeight.At(step), _training.LearningRate.At(step));
+        var usageWeight = _training.UsageEntropyWeight.At(step);
         var subPixels = pixels_BCHW.shape[0] * _network.Config.SubPixelCount;
         _parameters.ZeroGradients();
 
         var logits_NK = _network.Encoder.Forward(pixels_BCHW);
-        var relaxation = new Relaxation(logits_NK.detach(), Noise(step, logits_NK), tau, klWeight / subPixels, _training.UsageEntropyWeight);
+        var relaxation = new Relaxation(logits_NK.detach(), Noise(step, logits_NK), tau, klWeight / subPixels, usageWeight);
         var maps_B6HW = _network.Decoder.Forward(relaxation.Codes_NK.requires_grad_());
         var reconstruction = LogitLaplace.NegativeLogLikelihood(maps_B6HW, pixels_BCHW, _training.LogScaleFloor);
         var measured = report ? Measure() : null;
@@ -108,7 +109,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
             usage.Add(logits_NK.argmax(1));
             var kl = relaxation.TotalKl().item<float>() / subPixels;
             var likelihood = reconstruction.item<float>();
-            var loss = likelihood + (klWeight * kl) - (_training.UsageEntropyWeight * relaxation.UsageEntropy().item<float>());
+            var loss = likelihood + (klWeight * kl) - (usageWeight * relaxation.UsageEntropy().item<float>());
             return new(loss, likelihood, kl, klWeight, tau, learningRate, usage.Perplexity, 0);
         }
     }

@@ -29,8 +29,11 @@ public sealed record DiscreteVaeTraining
     /// <summary>An aid for short runs: floor under the decoder's ln b, so that flat grounds do not take all the gradient. Null for none.</summary>
     public double? LogScaleFloor { get; init; }
 
-    /// <summary>An aid for short runs: weight of a bonus on the entropy of the batch's mean code distribution. 0 for none.</summary>
-    public double UsageEntropyWeight { get; init; }
+    /// <summary>
+    /// An aid for short runs: weight of a bonus on the entropy of the batch's mean code distribution, which brings codes into use. Below 0 it is a price instead:
+    /// codes that say the same fall together, and the prior has fewer to tell apart. 0 for none.
+    /// </summary>
+    public CosineSchedule UsageEntropyWeight { get; init; } = new(0, 0, 0);
 
     /// <summary>The same course in another number of updates: every schedule is stretched with it, and so is the memory of the averaged weights.</summary>
     public DiscreteVaeTraining WithUpdates(int updates)
@@ -42,6 +45,7 @@ public sealed record DiscreteVaeTraining
             LearningRate = Stretch(LearningRate),
             KlWeight = Stretch(KlWeight),
             Tau = Stretch(Tau),
+            UsageEntropyWeight = Stretch(UsageEntropyWeight),
             AverageDecay = Math.Max(0, 1 - ((1 - AverageDecay) * Updates / updates)),
         };
 

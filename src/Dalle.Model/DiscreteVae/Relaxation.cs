@@ -11,6 +11,9 @@ namespace Dalle.Model.DiscreteVae;
 /// <remarks>Lives in the dispose scope of its update. Call <see cref="LogitGradient"/> once: it works in place.</remarks>
 internal sealed class Relaxation
 {
+    // Under any usage that matters, above 0: a code that no token may take has a probability of 0, and 0 times ln 0 is no number.
+    private const double LeastUsage = 1e-30;
+
     private readonly double _tau;
     private readonly double _klScale;
     private readonly double _usageScale;
@@ -22,7 +25,7 @@ internal sealed class Relaxation
     /// <param name="noise_NK">Standard Gumbel noise; overwritten.</param>
     /// <param name="tau">Relaxation temperature.</param>
     /// <param name="klScale">The loss's derivative by the KL of one token, in nats.</param>
-    /// <param name="usageWeight">Weight of the bonus on the entropy of the mean distribution.</param>
+    /// <param name="usageWeight">Weight of the bonus on the entropy of the mean distribution; below 0 it is a price.</param>
     public Relaxation(Tensor logits_NK, Tensor noise_NK, double tau, double klScale, double usageWeight)
     {
         (_tau, _klScale, _usageScale) = (tau, klScale, usageWeight / logits_NK.shape[0]);
@@ -49,7 +52,7 @@ internal sealed class Relaxation
         var gradient = codeGradient_NK.addcmul_(Codes_NK, codeGradient_NK.sum(1, keepdim: true), Number(-1)).mul_(Number(1 / _tau));
         if (_klScale != 0 || _usageScale != 0)
         {
-            var termGradient = _logProbabilities_NK.mul_(Number(_klScale)).add_(_usage_K.log(), Number(_usageScale)).mul_(_probabilities_NK);
+            var termGradient = _logProbabilities_NK.mul_(Number(_klScale)).add_(_usage_K.clamp_min(Number(LeastUsage)).log(), Number(_usageScale)).mul_(_probabilities_NK);
             gradient.add_(termGradient, One).addcmul_(_probabilities_NK, termGradient.sum(1, keepdim: true), Number(-1));
         }
 

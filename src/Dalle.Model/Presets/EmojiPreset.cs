@@ -26,7 +26,7 @@ public sealed partial record Preset
             Tau = new(1, 0.1, EmojiUpdates * 8 / 10),
             AverageDecay = 0.998,
             LogScaleFloor = -2,
-            UsageEntropyWeight = 0.3,
+            UsageEntropyWeight = new(0.3, 0.3, 0),
         },
         Transformer = new TransformerConfig { Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024 },
         PriorTraining = new PriorTraining { Updates = 6_000, BatchSize = 16, LearningRate = 6e-4, WarmUp = 200, CosineFloor = 0.05, Recompute = false },

@@ -6,7 +6,7 @@ namespace Dalle.Model.Presets;
 
 public sealed partial record Preset
 {
-    private const int TinyUpdates = 5_000;
+    private const int TinyUpdates = 3_000;
 
     /// <summary>The quickstart's: trains both stages on two processor cores in minutes.</summary>
     public static Preset Tiny { get; } = new()
@@ -15,7 +15,7 @@ public sealed partial record Preset
         Summary = "32x32 pixels, for two processor cores and minutes",
         DiscreteVae = new DiscreteVaeConfig
         {
-            ImageSize = 32, CodebookSize = 256, GroupWidths = [32, 64, 128], BlocksPerGroup = 1, CodeWidth = 64,
+            ImageSize = 32, CodebookSize = 128, GroupWidths = [32, 64, 128], BlocksPerGroup = 1, CodeWidth = 64,
             ResidualGain = 0.5, LogitGain = 4, CodeGain = 8,
         },
         DiscreteVaeTraining = new DiscreteVaeTraining
@@ -26,26 +26,33 @@ public sealed partial record Preset
             LearningRate = new(4e-3, 1e-5, TinyUpdates),
             KlWeight = new(0, 0, 0),
             Tau = new(1, 0.1, TinyUpdates * 8 / 10),
-            AverageDecay = 0.99,
+            AverageDecay = 0.985,
             LogScaleFloor = -2,
-            UsageEntropyWeight = 0.1,
+
+            // First many codes in use, then as few as do: white ground in dozens of codes would be noise to the prior.
+            UsageEntropyWeight = new(0.3, -0.01, TinyUpdates * 6 / 10),
         },
-        Transformer = new TransformerConfig { Layers = 3, Width = 256, Heads = 8, TextLength = 24, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 256 },
+        Transformer = new TransformerConfig
+        {
+            Layers = 6, Width = 128, Heads = 8, TextLength = 16, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 128, EmbeddingDeviation = 0.3,
+        },
         PriorTraining = new PriorTraining
         {
-            Updates = 4_500,
-            BatchSize = 16,
-            LearningRate = 1e-3,
+            Updates = 4_000,
+            BatchSize = 8,
+            LearningRate = 1.5e-3,
             WarmUp = 100,
             CosineFloor = 0.05,
+            Optimizer = new(0.9, 0.99, 1e-8, 4.5e-2, VarianceClip: 5, GradientClip: 4),
 
             // Learning which captions there are teaches that held-out pairs never occur: the prior then draws another shape.
             TextLossWeight = 0.01,
             BpeDropout = 0,
+            CaptionDropout = 0.1,
             AverageEvery = 1,
             Recompute = false,
         },
-        Sampling = new SamplingSettings(TopP: 0.9),
+        Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };
 
     /// <summary>The quickstart's with <c>--full</c>: the same networks for longer.</summary>
@@ -53,7 +60,7 @@ public sealed partial record Preset
     {
         Name = "tiny-full",
         Summary = "As tiny, for half an hour",
-        DiscreteVaeTraining = Tiny.DiscreteVaeTraining.WithUpdates(3 * TinyUpdates),
-        PriorTraining = Tiny.PriorTraining with { Updates = 24_000 },
+        DiscreteVaeTraining = Tiny.DiscreteVaeTraining.WithUpdates(2 * TinyUpdates),
+        PriorTraining = Tiny.PriorTraining with { Updates = 20_000 },
     };
 }

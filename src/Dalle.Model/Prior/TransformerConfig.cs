@@ -24,6 +24,9 @@ public sealed record TransformerConfig
     /// <summary>Height and width of the causal convolutional attention of the last layer.</summary>
     public int ConvolutionKernel { get; init; } = 11;
 
+    /// <summary>An aid for short runs: standard deviation that embeddings start from. At 0.02, small beside what the first resblocks add, they are learned late.</summary>
+    public double EmbeddingDeviation { get; init; } = 0.02;
+
     /// <summary>Rows above, and columns to each side, that the convolutional attention reaches: half the kernel, or half the grid if that is smaller.</summary>
     public int ConvolutionReach => Math.Min(ConvolutionKernel, GridSize) / 2;
 
@@ -45,6 +48,11 @@ public sealed record TransformerConfig
         if (Width % Heads != 0)
         {
             throw new ArgumentException($"Expected a width that {Heads} heads divide, got {Width}.");
+        }
+
+        if (!double.IsFinite(EmbeddingDeviation) || EmbeddingDeviation <= 0)
+        {
+            throw new ArgumentException($"Expected a deviation of embeddings above 0, got {EmbeddingDeviation}.");
         }
 
         if (ConvolutionKernel % 2 == 0)

@@ -22,7 +22,7 @@ internal sealed class DiscreteVaeCodec : IBenchmark
     public IEnumerable<Figure> Run()
     {
         TorchRuntime.UseThreads(2);
-        foreach (var precision in (Precision[])[Precision.Float32, Precision.BFloat16])
+        foreach (var precision in new[] { Precision.Float32, Precision.BFloat16.On(TorchSharp.DeviceType.CPU) }.Distinct())
         {
             using var scope = NewDisposeScope();
             using var parameters = new ParameterStore(Model.DiscreteVae.DiscreteVae.Declare(PeerSize.Config), precision, CPU, trains: false);

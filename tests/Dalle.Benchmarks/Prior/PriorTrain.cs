@@ -67,7 +67,7 @@ internal sealed class TrainingSteps : IDisposable
         using var generator = new Generator(1, CPU);
         _text = randint(0, config.TextVocabulary, [batch, config.TextLength], generator: generator);
         _image = randint(0, config.ImageVocabulary, [batch, config.ImageLength], generator: generator);
-        _trainer = new(config, new PriorTraining { Recompute = false, Precision = Precision.BFloat16 }, seed: 1, CPU);
+        _trainer = new(config, new PriorTraining { Recompute = false, Precision = Precision.BFloat16.On(TorchSharp.DeviceType.CPU) }, seed: 1, CPU);
         Tokens = batch * config.SequenceLength;
     }
 

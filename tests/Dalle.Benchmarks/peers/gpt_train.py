@@ -1,4 +1,4 @@
-"""A plain GPT of the prior's size in PyTorch: d 256, 8 layers, 8 heads, 320 positions, vocabulary 8192, batch 8, bf16 autocast, causal attention. Prints ms of the fastest update."""
+"""A plain GPT of the prior's size in PyTorch: d 256, 8 layers, 8 heads, 320 positions, vocabulary 8192, batch 8, bf16 autocast where the processor has its instructions, causal attention. Prints ms of the fastest update."""
 import time
 
 import torch
@@ -6,6 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 LAYERS, WIDTH, HEADS, LENGTH, VOCABULARY, BATCH = 8, 256, 8, 320, 8192, 8
+HAS_BF16 = "avx512_bf16" in open("/proc/cpuinfo").read()
 
 
 class Block(nn.Module):
@@ -45,7 +46,7 @@ def main():
     times = []
     for _ in range(16):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
             loss = model(tokens, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,4 +1,4 @@
-"""The prior of configuration T in plain PyTorch: bf16 autocast, the paper's masks, fused qkv, AdamW. Prints ms of the fastest update.
+"""The prior of configuration T in plain PyTorch: bf16 autocast where the processor has its instructions, the paper's masks, fused qkv, AdamW. Prints ms of the fastest update.
 
 Usage: prior_train.py TEXT_VOCABULARY IMAGE_VOCABULARY
 """
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 LAYERS, WIDTH, HEADS, TEXT, GRID, BATCH, REACH = 8, 256, 8, 64, 16, 8, 5
 IMAGE = GRID * GRID
 LENGTH = TEXT + IMAGE
+HAS_BF16 = "avx512_bf16" in open("/proc/cpuinfo").read()
 
 
 def mask(kind):
@@ -74,7 +75,7 @@ def main():
     times = []
     for _ in range(16):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HAS_BF16):
             loss = model(text, image)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -15,7 +15,7 @@ public sealed class DiscreteVaeTrainerTests
     private static readonly DiscreteVaeTraining Training = new()
     {
         Updates = 40, BatchSize = 4, LearningRate = new(3e-3, 3e-4, 40), KlWeight = new(0, 0.5, 20), Tau = new(1, 0.2, 30),
-        AverageDecay = 0.9, LogScaleFloor = -2, UsageEntropyWeight = 0.05,
+        AverageDecay = 0.9, LogScaleFloor = -2, UsageEntropyWeight = new(0.05, 0.05, 25),
     };
 
     [Theory]
@@ -142,7 +142,7 @@ public sealed class DiscreteVaeTrainerTests
     {
         var longer = Training.WithUpdates(80);
 
-        Assert.Equal((80, 80, 40, 60), (longer.Updates, longer.LearningRate.Over, longer.KlWeight.Over, longer.Tau.Over));
+        Assert.Equal((80, 80, 40, 60, 50), (longer.Updates, longer.LearningRate.Over, longer.KlWeight.Over, longer.Tau.Over, longer.UsageEntropyWeight.Over));
         Assert.Equal(Training.Tau.At(7), longer.Tau.At(14));
         Assert.Equal((1 - Training.AverageDecay) / 2, 1 - longer.AverageDecay, 12);
     }
