@@ -22,9 +22,12 @@ internal sealed class Convolution(ParameterStore parameters, string name)
     /// <summary>Maps <c>[B, from, H, W]</c> to <c>[B, to, H, W]</c>, computing in the weight's format, which the input must have.</summary>
     public Tensor Forward(Tensor x_BCHW) => functional.conv2d(x_BCHW, _weight, _bias.to(_weight.dtype), padding: _padding);
 
+    /// <summary>Of a 1x1 convolution, what it maps each input channel to, without the bias: <c>[from, to]</c>, a view.</summary>
+    public Tensor Columns => _weight.flatten(1).t();
+
     /// <summary>A 1x1 convolution as a matrix product over rows: <c>[N, from]</c> to <c>[N, to]</c>.</summary>
     public Tensor ForwardRows(Tensor rows_NC) => functional.linear(rows_NC, _weight.flatten(1), _bias);
 
     /// <summary>A 1x1 convolution of one-hot rows without making them: codes <c>int64 [N]</c> to <c>[N, to]</c>.</summary>
-    public Tensor ForwardCodes(Tensor codes_N) => _weight.flatten(1).t().index_select(0, codes_N).add_(_bias, One);
+    public Tensor ForwardCodes(Tensor codes_N) => Columns.index_select(0, codes_N).add_(_bias, One);
 }

@@ -49,6 +49,9 @@ internal sealed class Decoder
         }
     }
 
+    /// <summary>The codebook, float32 <c>[K, D]</c>, a view.</summary>
+    public Tensor Codebook => _input.Columns;
+
     /// <summary>Maps relaxed codes, float32 <c>[B * h * w, K]</c> with rows that sum to 1, to the six maps, float32 <c>[B, 6, H, W]</c>.</summary>
     public Tensor Forward(Tensor relaxed_NK) => FromRows(_input.ForwardRows(relaxed_NK));
 

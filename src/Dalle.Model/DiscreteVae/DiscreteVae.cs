@@ -20,6 +20,9 @@ public sealed class DiscreteVae
 
     public DiscreteVaeConfig Config { get; }
 
+    /// <summary>The codebook, float32 <c>[K, D]</c>, D the width of a code: a view of the weights, not to be changed.</summary>
+    public Tensor Codebook => Decoder.Codebook;
+
     internal Encoder Encoder { get; }
 
     internal Decoder Decoder { get; }

@@ -34,7 +34,7 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig
         {
-            Layers = 6, Width = 128, Heads = 8, TextLength = 16, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 128, EmbeddingDeviation = 0.3,
+            Layers = 6, Width = 128, Heads = 8, TextLength = 16, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 128, EmbeddingDeviation = 0.3, UnembeddingDeviation = 0.05,
         },
         PriorTraining = new PriorTraining
         {
@@ -49,6 +49,7 @@ public sealed partial record Preset
             TextLossWeight = 0.01,
             BpeDropout = 0,
             CaptionDropout = 0.1,
+            StartFromCodebook = true,
             AverageEvery = 1,
             Recompute = false,
         },

@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using Dalle.Model.Randomness;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
 using static Dalle.Model.Native.HeldScalars;
@@ -20,8 +21,19 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private int _nextStep;
 
     /// <summary>Allocates the network and draws its initial weights from the seed.</summary>
-    public PriorTrainer(TransformerConfig config, PriorTraining training, ulong seed, Device device)
+    /// <param name="config">The network's shape.</param>
+    /// <param name="training">How it is trained.</param>
+    /// <param name="seed">Seed of the job.</param>
+    /// <param name="device">Where it lives.</param>
+    /// <param name="codebook_KD">The discrete VAE's codebook, float32 <c>[K, D]</c>; needed where training starts from it, else not used.</param>
+    /// <exception cref="ArgumentException">Training starts from the codebook, and there is none or one of another number of codes.</exception>
+    public PriorTrainer(TransformerConfig config, PriorTraining training, ulong seed, Device device, Tensor? codebook_KD = null)
     {
+        if (training.StartFromCodebook && codebook_KD?.shape[0] != config.ImageVocabulary)
+        {
+            throw new ArgumentException($"Expected a codebook of {config.ImageVocabulary} codes to start from, got {codebook_KD?.shape[0].ToString() ?? "none"}.", nameof(codebook_KD));
+        }
+
         _training = training;
         var specs = TransformerParameters.Declare(config);
         _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
@@ -32,6 +44,11 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         _averagedNetwork = new Transformer(config, _average);
         _parameters.Initialize(seed);
         using var untracked = no_grad();
+        if (training.StartFromCodebook)
+        {
+            StartFrom(codebook_KD!, config, seed);
+        }
+
         _average.Master.copy_(_parameters.Master);
         _average.RefreshCompute();
     }
@@ -114,6 +131,21 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         _optimizer.Dispose();
         _average.Dispose();
         _parameters.Dispose();
+    }
+
+    // A random projection keeps the angles between codes, about.
+    private void StartFrom(Tensor codebook_KD, TransformerConfig config, ulong seed)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, "codebook");
+        var centered_KD = codebook_KD.sub(codebook_KD.mean([0]));
+        var projection_DC = randn([codebook_KD.shape[1], config.Width], generator: generator).to(codebook_KD.device);
+        var projected_KC = centered_KD.mm(projection_DC);
+        projected_KC.div_(projected_KC.std());
+        using var token_KC = _parameters.View(_parameters.Master, "image.token");
+        using var unembedding_KC = _parameters.View(_parameters.Master, "image.unembedding");
+        token_KC.copy_(projected_KC).mul_(Number(config.EmbeddingDeviation));
+        unembedding_KC.copy_(projected_KC).mul_(Number(config.UnembeddingDeviation));
     }
 
     // Linear warm-up, then constant with halvings on plateau, or the cosine.

@@ -40,6 +40,12 @@ public sealed record PriorTraining
     /// <summary>Share of captions blanked while training, which classifier-free guidance needs. 0 for none.</summary>
     public double CaptionDropout { get; init; }
 
+    /// <summary>
+    /// An aid for short runs: image tokens start as random projections of the discrete VAE's codebook, so that codes which draw alike are alike from the start. What a
+    /// token is used for, of which short runs see little, then carries over to tokens that look like it: to shapes in colours they were never seen in.
+    /// </summary>
+    public bool StartFromCodebook { get; init; }
+
     /// <summary>Whether activations inside resblocks are computed again in the backward pass instead of kept.</summary>
     public bool Recompute { get; init; } = true;
 

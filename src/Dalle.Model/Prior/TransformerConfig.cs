@@ -27,6 +27,9 @@ public sealed record TransformerConfig
     /// <summary>An aid for short runs: standard deviation that embeddings start from. At 0.02, small beside what the first resblocks add, they are learned late.</summary>
     public double EmbeddingDeviation { get; init; } = 0.02;
 
+    /// <summary>Standard deviation that unembeddings start from.</summary>
+    public double UnembeddingDeviation { get; init; } = 0.02;
+
     /// <summary>Rows above, and columns to each side, that the convolutional attention reaches: half the kernel, or half the grid if that is smaller.</summary>
     public int ConvolutionReach => Math.Min(ConvolutionKernel, GridSize) / 2;
 
@@ -50,9 +53,9 @@ public sealed record TransformerConfig
             throw new ArgumentException($"Expected a width that {Heads} heads divide, got {Width}.");
         }
 
-        if (!double.IsFinite(EmbeddingDeviation) || EmbeddingDeviation <= 0)
+        if (new[] { EmbeddingDeviation, UnembeddingDeviation }.Any(deviation => !double.IsFinite(deviation) || deviation <= 0))
         {
-            throw new ArgumentException($"Expected a deviation of embeddings above 0, got {EmbeddingDeviation}.");
+            throw new ArgumentException($"Expected deviations of embeddings and unembeddings above 0, got {EmbeddingDeviation} and {UnembeddingDeviation}.");
         }
 
         if (ConvolutionKernel % 2 == 0)

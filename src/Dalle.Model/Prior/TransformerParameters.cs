@@ -5,12 +5,10 @@ namespace Dalle.Model.Prior;
 /// <summary>The prior's parameters: their names in checkpoints, shapes and initial values.</summary>
 /// <remarks>
 /// The paper gives no initialisation. Here matrices start at a deviation of 1/sqrt(inputs), which for its width is the customary 0.02 or less, those
-/// that end a residual branch are divided by sqrt(2 * layers), unembeddings start at 0.02, and so do embeddings unless the shape says otherwise.
+/// that end a residual branch are divided by sqrt(2 * layers), and embeddings and unembeddings start at 0.02 unless the shape says otherwise.
 /// </remarks>
 public static class TransformerParameters
 {
-    private const double UnembeddingDeviation = 0.02;
-
     /// <summary>Prefix of the names of a layer's parameters.</summary>
     public static string Layer(int layer) => $"layers.{layer}.";
 
@@ -25,8 +23,8 @@ public static class TransformerParameters
         new("image.column", ParameterKind.Embedding, 0, config.EmbeddingDeviation, config.GridSize, config.Width),
         .. Enumerable.Range(0, config.Layers).SelectMany(layer => Resblocks(config, Layer(layer))),
         .. Norm("norm", config.Width),
-        new("text.unembedding", ParameterKind.FullPrecisionWeight, 0, UnembeddingDeviation, config.TextVocabulary, config.Width),
-        new("image.unembedding", ParameterKind.FullPrecisionWeight, 0, UnembeddingDeviation, config.ImageVocabulary, config.Width),
+        new("text.unembedding", ParameterKind.FullPrecisionWeight, 0, config.UnembeddingDeviation, config.TextVocabulary, config.Width),
+        new("image.unembedding", ParameterKind.FullPrecisionWeight, 0, config.UnembeddingDeviation, config.ImageVocabulary, config.Width),
     ];
 
     private static IEnumerable<ParameterSpec> Resblocks(TransformerConfig config, string prefix)

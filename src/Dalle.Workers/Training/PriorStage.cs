@@ -54,10 +54,10 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
     public PriorUpdates(StageContext context, CaptionBatches batches, Device device)
     {
         (_context, _batches, _device, _training, _config) = (context, batches, device, context.PriorTraining, context.Preset.Transformer);
-        _trainer = new(_config, _training, context.Spec.Seed, device);
         _decoderParameters = new(DiscreteVae.Declare(context.Preset.DiscreteVae), context.DiscreteVaeTraining.Precision, device, trains: false);
         ParameterFile.Load(context.Folder.PathOf(ModelFolder.DiscreteVae), _decoderParameters);
         _decoder = new(context.Preset.DiscreteVae, _decoderParameters);
+        _trainer = new(_config, _training, context.Spec.Seed, device, _decoder.Codebook);
         _shown = batches.ReadHeldOutCaptions(ShownCaptions);
     }
 

@@ -57,6 +57,6 @@ public sealed class PresetTests
             Assert.Equal(new DiscreteVaeTraining(), preset.DiscreteVaeTraining);
             Assert.Equal((1.0 / 64, 1, 1), (preset.DiscreteVae.ResidualGain, preset.DiscreteVae.LogitGain, preset.DiscreteVae.CodeGain));
             Assert.Equal(new PriorTraining(), preset.PriorTraining);
-            Assert.Equal(0.02, preset.Transformer.EmbeddingDeviation);
+            Assert.Equal((0.02, 0.02), (preset.Transformer.EmbeddingDeviation, preset.Transformer.UnembeddingDeviation));
         });
 }

@@ -5,6 +5,7 @@ using Dalle.Model.Safetensors;
 using Dalle.Model.Tests.Safetensors;
 using Dalle.Model.Training;
 using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Prior;
@@ -32,6 +33,47 @@ public sealed class PriorTrainerTests
         Assert.Equal(Math.Log(Config.ImageVocabulary), reports[0].ImageLoss, 0.1);
         Assert.True(reports[^1].ImageLoss < 0.2, $"The image loss is still {reports[^1].ImageLoss}.");
         Assert.True(reports[^1].TextLoss < 0.5, $"The text loss is still {reports[^1].TextLoss}.");
+    }
+
+    [Fact]
+    public void Start_FromTheCodebook_KeepsWhatIsAlikeAlike()
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1, CPU);
+        var codebook_KD = randn([Config.ImageVocabulary, 24], generator: generator).mul_(Number(5));
+        codebook_KD[2].copy_(codebook_KD[5]);
+        var config = Config with { EmbeddingDeviation = 0.4, UnembeddingDeviation = 0.1 };
+        using var trainer = new PriorTrainer(config, Training with { StartFromCodebook = true }, seed: 3, CPU, codebook_KD);
+
+        var token_KC = trainer.AveragedParameters["image.token"];
+        var unembedding_KC = trainer.AveragedParameters["image.unembedding"];
+        Assert.True(token_KC[2].allclose(token_KC[5], atol: 1e-6));
+        Assert.False(token_KC[2].allclose(token_KC[4]));
+        Assert.Equal(0.4, token_KC.std().item<float>(), 1e-5);
+        Assert.True(token_KC.allclose(unembedding_KC.mul(Number(4)), atol: 1e-6));
+    }
+
+    [Fact]
+    public void Start_FromTheCodebook_ChangesNothingElse()
+    {
+        using var scope = NewDisposeScope();
+        using var trainer = new PriorTrainer(Config, Training with { StartFromCodebook = true }, seed: 3, CPU, ones(Config.ImageVocabulary, 2).cumsum(0));
+        using var other = new PriorTrainer(Config, Training, seed: 3, CPU);
+
+        var changed = trainer.AveragedParameters.Specs.Select(spec => spec.Name)
+            .Where(name => !trainer.AveragedParameters[name].equal(other.AveragedParameters[name]).all().item<bool>());
+        Assert.Equal(["image.token", "image.unembedding"], changed.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(null, "got none")]
+    [InlineData(6, "got 6")]
+    public void Start_FromAnotherCodebook_IsRefused(int? codes, string expected)
+    {
+        using var scope = NewDisposeScope();
+        var codebook = codes is { } count ? ones(count, 2) : null;
+        var error = Assert.Throws<ArgumentException>(() => new PriorTrainer(Config, Training with { StartFromCodebook = true }, seed: 3, CPU, codebook));
+        Assert.Contains(expected, error.Message);
     }
 
     [Fact]
