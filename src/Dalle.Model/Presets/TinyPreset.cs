@@ -61,7 +61,7 @@ public sealed partial record Preset
     {
         Name = "tiny-full",
         Summary = "As tiny, for half an hour",
-        DiscreteVaeTraining = Tiny.DiscreteVaeTraining.WithUpdates(2 * TinyUpdates),
-        PriorTraining = Tiny.PriorTraining with { Updates = 20_000 },
+        DiscreteVaeTraining = Tiny.DiscreteVaeTraining.WithUpdates(5_000),
+        PriorTraining = Tiny.PriorTraining with { Updates = 16_000 },
     };
 }
