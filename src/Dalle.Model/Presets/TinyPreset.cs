@@ -6,7 +6,7 @@ namespace Dalle.Model.Presets;
 
 public sealed partial record Preset
 {
-    private const int TinyUpdates = 3_000;
+    private const int TinyUpdates = 5_000;
 
     /// <summary>The quickstart's: trains both stages on two processor cores in minutes.</summary>
     public static Preset Tiny { get; } = new()
@@ -26,7 +26,7 @@ public sealed partial record Preset
             LearningRate = new(4e-3, 1e-5, TinyUpdates),
             KlWeight = new(0, 0, 0),
             Tau = new(1, 0.1, TinyUpdates * 8 / 10),
-            AverageDecay = 0.985,
+            AverageDecay = 0.99,
             LogScaleFloor = -2,
 
             // First many codes in use, then as few as do: white ground in dozens of codes would be noise to the prior.
@@ -38,11 +38,13 @@ public sealed partial record Preset
         },
         PriorTraining = new PriorTraining
         {
-            Updates = 4_000,
+            Updates = 6_000,
             BatchSize = 8,
             LearningRate = 1.5e-3,
             WarmUp = 100,
-            CosineFloor = 0.05,
+
+            // Captions of two objects are learned late, and only at large steps: the average over the last few hundred weights stands in for small ones.
+            CosineFloor = 0.5,
             Optimizer = new(0.9, 0.99, 1e-8, 4.5e-2, VarianceClip: 5, GradientClip: 4),
 
             // Learning which captions there are teaches that held-out pairs never occur: the prior then draws another shape.
@@ -51,17 +53,17 @@ public sealed partial record Preset
             CaptionDropout = 0.1,
             StartFromCodebook = true,
             AverageEvery = 1,
+            AverageDecay = 0.997,
             Recompute = false,
         },
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };
 
-    /// <summary>The quickstart's with <c>--full</c>: the same networks for longer.</summary>
+    /// <summary>The quickstart's with <c>--full</c>: the same networks, the prior trained for longer.</summary>
     public static Preset TinyFull { get; } = Tiny with
     {
         Name = "tiny-full",
-        Summary = "As tiny, for half an hour",
-        DiscreteVaeTraining = Tiny.DiscreteVaeTraining.WithUpdates(5_000),
-        PriorTraining = Tiny.PriorTraining with { Updates = 16_000 },
+        Summary = "As tiny, with a longer course of the prior",
+        PriorTraining = Tiny.PriorTraining with { Updates = 16_000, CosineFloor = 0.05, AverageDecay = 0.99 },
     };
 }
