@@ -12,7 +12,7 @@ internal static class QuickstartCommand
 
     public static Command Create()
     {
-        var full = new Option<bool>("--full") { Description = "Train longer, for better pictures (up to 40 minutes instead of 8)." };
+        var full = new Option<bool>("--full") { Description = "Train the prior for longer, for better pictures." };
         var folder = new Option<DirectoryInfo>("--out") { Description = "Folder for the pictures and report.json.", HelpName = "DIR", DefaultValueFactory = _ => new("quickstart") };
         var command = new Command("quickstart", "Train a small model on built-in scenes, draw four prompts it never saw, and measure it.") { full, folder };
         command.SetAction(async (parsed, cancellationToken) =>

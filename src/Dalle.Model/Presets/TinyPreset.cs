@@ -43,7 +43,7 @@ public sealed partial record Preset
             LearningRate = 1.5e-3,
             WarmUp = 100,
 
-            // Captions of two objects are learned late, and only at large steps: the average over the last few hundred weights stands in for small ones.
+            // Large steps to the end: the average over the last few hundred weights stands in for small ones.
             CosineFloor = 0.5,
             Optimizer = new(0.9, 0.99, 1e-8, 4.5e-2, VarianceClip: 5, GradientClip: 4),
 
