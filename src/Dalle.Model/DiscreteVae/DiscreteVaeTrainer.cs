@@ -3,6 +3,7 @@ using Dalle.Model.Parameters;
 using Dalle.Model.Randomness;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
+using TorchSharp;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
@@ -20,7 +21,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
     private readonly ParameterStore _parameters;
     private readonly ParameterStore _average;
     private readonly AdamW _optimizer;
-    private readonly DiscreteVae _network;
+    private readonly SlicedNetwork<DiscreteVae> _network;
     private readonly DiscreteVae _averagedNetwork;
     private int _nextStep;
 
@@ -32,7 +33,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
         _average = new ParameterStore(specs, training.Precision, device, trains: false);
         _optimizer = new AdamW(_parameters, training.Optimizer);
-        _network = new DiscreteVae(config, _parameters);
+        _network = new(_parameters, parameters => new DiscreteVae(config, parameters));
         _averagedNetwork = new DiscreteVae(config, _average);
         _parameters.Initialize(seed);
         using var untracked = no_grad();
@@ -73,25 +74,39 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
     /// <returns>The measurements, or null if none were asked for.</returns>
     public DiscreteVaeReport? Step(int step, Tensor pixels_BCHW, bool report = true)
     {
-        _network.RequirePixels(pixels_BCHW);
+        var config = _network.Whole.Config;
+        _network.Whole.RequirePixels(pixels_BCHW);
         using var scope = NewDisposeScope();
         var (tau, klWeight, learningRate) = (_training.Tau.At(step), _training.KlWeight.At(step), _training.LearningRate.At(step));
         var usageWeight = _training.UsageEntropyWeight.At(step);
-        var subPixels = pixels_BCHW.shape[0] * _network.Config.SubPixelCount;
-        _parameters.ZeroGradients();
+        var (batch, subPixels) = (pixels_BCHW.shape[0], pixels_BCHW.shape[0] * config.SubPixelCount);
+        var slices = _network.Slices(batch);
+        _network.ZeroGradients();
 
-        var logits_NK = _network.Encoder.Forward(pixels_BCHW);
-        var relaxation = new Relaxation(logits_NK.detach(), Noise(step, logits_NK), tau, klWeight / subPixels, usageWeight);
-        var maps_B6HW = _network.Decoder.Forward(relaxation.Codes_NK.requires_grad_());
-        var reconstruction = LogitLaplace.NegativeLogLikelihood(maps_B6HW, pixels_BCHW, _training.LogScaleFloor);
-        var measured = report ? Measure() : null;
-        reconstruction.backward();
-        using (no_grad())
+        // The relaxation looks at the whole batch; before and after it, slices go their own way.
+        var logits = _network.Run(slices, (network, slice) => network.Encoder.Forward(slice.Of(pixels_BCHW)).DetachFromDisposeScope());
+        Attach(scope, logits);
+        var logits_NK = cat([.. logits.Select(part => part.detach())]);
+        var relaxation = new Relaxation(logits_NK, Noise(step, logits_NK), tau, klWeight / subPixels, usageWeight);
+        var decoded = _network.Run(slices, (network, slice) =>
         {
-            logits_NK.backward([relaxation.LogitGradient(relaxation.Codes_NK.grad!)]);
-        }
+            var codes_nK = slice.Rows(relaxation.Codes_NK, config.TokenCount).detach().requires_grad_();
+            var pixels_bCHW = slice.Of(pixels_BCHW);
+            var maps_b6HW = network.Decoder.Forward(codes_nK);
+            var share = LogitLaplace.NegativeLogLikelihood(maps_b6HW, pixels_bCHW, _training.LogScaleFloor).mul(Number((double)slice.Count / batch));
+            share.backward();
+            return (Reconstruction: share.item<float>(), Gradient_nK: codes_nK.grad!.DetachFromDisposeScope());
+        });
+        Attach(scope, decoded.Select(part => part.Gradient_nK));
+        var measured = report ? Measure() : null;
+        var gradient_NK = relaxation.LogitGradient(cat([.. decoded.Select(part => part.Gradient_nK)]));
+        _network.Run(slices, (_, slice) =>
+        {
+            logits[slice.Index].backward([slice.Rows(gradient_NK, config.TokenCount)]);
+            return true;
+        });
 
-        _parameters.CollectGradients();
+        _network.CollectGradients();
         var norm = _optimizer.Step(step, learningRate);
         if (double.IsFinite(norm))
         {
@@ -105,10 +120,10 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         DiscreteVaeReport Measure()
         {
             using var untracked = no_grad();
-            var usage = new CodeUsage(_network.Config.CodebookSize);
+            var usage = new CodeUsage(config.CodebookSize);
             usage.Add(logits_NK.argmax(1));
             var kl = relaxation.TotalKl().item<float>() / subPixels;
-            var likelihood = reconstruction.item<float>();
+            var likelihood = decoded.Sum(part => part.Reconstruction);
             var loss = likelihood + (klWeight * kl) - (usageWeight * relaxation.UsageEntropy().item<float>());
             return new(loss, likelihood, kl, klWeight, tau, learningRate, usage.Perplexity, 0);
         }
@@ -148,9 +163,18 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _network.Dispose();
         _optimizer.Dispose();
         _average.Dispose();
         _parameters.Dispose();
+    }
+
+    private static void Attach(DisposeScope scope, IEnumerable<Tensor> tensors)
+    {
+        foreach (var tensor in tensors)
+        {
+            scope.Attach(tensor);
+        }
     }
 
     private Tensor Noise(int step, Tensor logits_NK)

@@ -6,11 +6,14 @@ namespace Dalle.Model.Kernels;
 
 /// <summary>
 /// Runs C# loops on the threads that libtorch computes with. Threads of our own would compete with libtorch's, which keep spinning on their cores for
-/// a while after each operation. Where libtorch's thread library is not GNU's, the thread pool serves.
+/// a while after each operation. Where libtorch's thread library is not GNU's, the thread pool serves. What a part computes with libtorch stays on its thread.
 /// </summary>
 internal static unsafe class CpuTeam
 {
-    private static readonly delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void> Parallel = Find();
+    private static readonly delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void> Parallel =
+        (delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void>)Find("GOMP_parallel");
+
+    private static readonly delegate* unmanaged<int, void> SetThreads = (delegate* unmanaged<int, void>)Find("omp_set_num_threads");
 
     /// <summary>Runs the work once for every part, and returns when all are done. Which thread takes which part is left to chance, so parts must not share results.</summary>
     /// <param name="parts">Number of parts.</param>
@@ -50,16 +53,23 @@ internal static unsafe class CpuTeam
     public static void Run(long count, int length, Action<int, long, long> work) =>
         Run((int)((count + length - 1) / length), part => work(part, (long)part * length, Math.Min(count, (long)(part + 1) * length)));
 
+    // One thread for what is called here, until the parts end: oneDNN would plan for all of them, and wait for those that never come. libtorch sets the
+    // number itself when a thread first asks for it, so the asking comes first.
     [UnmanagedCallersOnly]
-    private static void TakePart(void* handle) => ((Round)GCHandle.FromIntPtr((nint)handle).Target!).TakePart();
+    private static void TakePart(void* handle)
+    {
+        get_num_threads();
+        SetThreads(1);
+        ((Round)GCHandle.FromIntPtr((nint)handle).Target!).TakePart();
+    }
 
     // libtorch's own copy of the library: the symbol is looked up in libtorch's dependencies.
-    private static delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void> Find() =>
+    private static nint Find(string symbol) =>
         OperatingSystem.IsLinux()
         && NativeLibrary.TryLoad("libtorch_cpu.so", typeof(TorchSharp.torch).Assembly, searchPath: null, out var library)
-        && NativeLibrary.TryGetExport(library, "GOMP_parallel", out var address)
-            ? (delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void>)address
-            : null;
+        && NativeLibrary.TryGetExport(library, symbol, out var address)
+            ? address
+            : 0;
 
     private sealed class Round(int parts, Action<int> work)
     {

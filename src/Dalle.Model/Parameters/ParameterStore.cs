@@ -12,10 +12,11 @@ namespace Dalle.Model.Parameters;
 /// <remarks>Not thread-safe: used only on its device's thread. Tensors are detached from the dispose scope they were made in.</remarks>
 public sealed class ParameterStore : IDisposable
 {
-    private readonly Dictionary<string, (ParameterSpec Spec, long Offset)> _layout = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ParameterSpec Spec, long Offset)> _layout;
     private readonly Dictionary<string, Tensor> _compute = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Tensor> _gradients = new(StringComparer.Ordinal);
     private readonly bool _trains;
+    private readonly ParameterStore? _lender;
 
     /// <summary>Allocates the arrays, zero-filled. Decayed parameters come first, 16-bit ones foremost, each kind in declaration order.</summary>
     /// <param name="specs">The network's declaration.</param>
@@ -28,6 +29,7 @@ public sealed class ParameterStore : IDisposable
         Specs = [.. specs.OrderBy(StorageOrder)];
         Precision = precision;
         _trains = trains;
+        _layout = new(StringComparer.Ordinal);
         long offset = 0;
         foreach (var spec in Specs)
         {
@@ -46,22 +48,17 @@ public sealed class ParameterStore : IDisposable
         using var scope = NewDisposeScope();
         Master = zeros(Count, device: device).DetachFromDisposeScope();
         Half = zeros(HalfCount, ScalarType.BFloat16, device).DetachFromDisposeScope();
-        Gradient = zeros(trains ? Count : 0, device: device).DetachFromDisposeScope();
-        HalfGradient = zeros(trains ? HalfCount : 0, ScalarType.BFloat16, device).DetachFromDisposeScope();
-        foreach (var (spec, start) in _layout.Values)
-        {
-            var half = start < HalfCount;
-            var tensor = (half ? Half : Master).narrow(0, start, spec.Count).view(spec.Shape).detach();
-            if (trains)
-            {
-                tensor.requires_grad_(true);
-                var gradient = (half ? HalfGradient : Gradient).narrow(0, start, spec.Count).view(spec.Shape);
-                tensor.grad = gradient;
-                _gradients.Add(spec.Name, gradient.DetachFromDisposeScope());
-            }
+        (Gradient, HalfGradient) = NewGradients();
+        AddViews();
+    }
 
-            _compute.Add(spec.Name, tensor.DetachFromDisposeScope());
-        }
+    private ParameterStore(ParameterStore lender)
+    {
+        (Specs, Precision, _trains, _lender, _layout) = (lender.Specs, lender.Precision, lender._trains, lender, lender._layout);
+        (Count, DecayedCount, HalfCount, Master, Half) = (lender.Count, lender.DecayedCount, lender.HalfCount, lender.Master, lender.Half);
+        using var scope = NewDisposeScope();
+        (Gradient, HalfGradient) = NewGradients();
+        AddViews();
     }
 
     /// <summary>The declarations in storage order.</summary>
@@ -157,12 +154,47 @@ public sealed class ParameterStore : IDisposable
         }
     }
 
+    /// <summary>The same parameters, in the same memory, with gradients of their own. It must not outlive this store.</summary>
+    public ParameterStore WithOwnGradients() => new(this);
+
+    /// <summary>Adds the gradients of a store made by <see cref="WithOwnGradients"/> to the collected ones.</summary>
+    public void AddGradients(ParameterStore other)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        Gradient.narrow(0, 0, HalfCount).add_(other.HalfGradient, One);
+        Gradient.narrow(0, HalfCount, Count - HalfCount).add_(other.Gradient.narrow(0, HalfCount, Count - HalfCount), One);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in _compute.Values.Concat(_gradients.Values).Concat([Master, Half, Gradient, HalfGradient]))
+        foreach (var tensor in _compute.Values.Concat(_gradients.Values).Concat([Gradient, HalfGradient]).Concat(_lender is null ? [Master, Half] : []))
         {
             tensor.Dispose();
+        }
+    }
+
+    private (Tensor Gradient, Tensor Half) NewGradients() =>
+    (
+        zeros(_trains ? Count : 0, device: Master.device).DetachFromDisposeScope(),
+        zeros(_trains ? HalfCount : 0, ScalarType.BFloat16, Master.device).DetachFromDisposeScope());
+
+    private void AddViews()
+    {
+        foreach (var (spec, start) in _layout.Values)
+        {
+            var half = start < HalfCount;
+            var tensor = (half ? Half : Master).narrow(0, start, spec.Count).view(spec.Shape).detach();
+            if (_trains)
+            {
+                tensor.requires_grad_(true);
+                var gradient = (half ? HalfGradient : Gradient).narrow(0, start, spec.Count).view(spec.Shape);
+                tensor.grad = gradient;
+                _gradients.Add(spec.Name, gradient.DetachFromDisposeScope());
+            }
+
+            _compute.Add(spec.Name, tensor.DetachFromDisposeScope());
         }
     }
 

@@ -16,7 +16,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private readonly ParameterStore _average;
     private readonly AdamW _optimizer;
     private readonly PlateauTracker _plateau;
-    private readonly Transformer _network;
+    private readonly SlicedNetwork<Transformer> _network;
     private readonly Transformer _averagedNetwork;
     private int _nextStep;
 
@@ -40,7 +40,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         _average = new ParameterStore(specs, training.Precision, device, trains: false);
         _optimizer = new AdamW(_parameters, training.Optimizer);
         _plateau = new PlateauTracker(training.Plateau);
-        _network = new Transformer(config, _parameters);
+        _network = new(_parameters, parameters => new Transformer(config, parameters));
         _averagedNetwork = new Transformer(config, _average);
         _parameters.Initialize(seed);
         using var untracked = no_grad();
@@ -80,9 +80,11 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     {
         using var scope = NewDisposeScope();
         var learningRate = LearningRate(step);
-        _parameters.ZeroGradients();
-        var losses = _network.AccumulateGradients(text_BT, image_BN, _training.TextLossWeight, _training.Recompute);
-        _parameters.CollectGradients();
+        _network.ZeroGradients();
+        var whole = PredictedTokens.Of(text_BT, image_BN);
+        var losses = _network.Run(_network.Slices(text_BT.shape[0]), (network, slice) =>
+            network.AccumulateGradients(slice.Of(text_BT), slice.Of(image_BN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
+        _network.CollectGradients();
         var norm = _optimizer.Step(step, learningRate);
         var loss = losses.Weighted(_training.TextLossWeight);
         if (double.IsFinite(norm))

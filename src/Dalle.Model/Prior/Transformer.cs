@@ -81,14 +81,16 @@ public sealed class Transformer : IDisposable
         return new(text / Math.Max(1, textTarget.shape[0]), image / image_BN.numel());
     }
 
-    /// <summary>The losses of a batch; adds the gradients of their weighted sum into the parameter store.</summary>
+    /// <summary>The losses of a batch, or what a part of one adds to them; adds the gradients of their weighted sum into the parameter store.</summary>
     /// <param name="text_BT">Text tokens, int64, -1 where there is none.</param>
     /// <param name="image_BN">Image tokens in raster order, int64.</param>
     /// <param name="textLossWeight">Weight of the text loss; the image's is the rest to 1.</param>
     /// <param name="recompute">Whether activations inside resblocks are computed again in the backward pass instead of kept.</param>
-    public PriorLosses AccumulateGradients(Tensor text_BT, Tensor image_BN, double textLossWeight, bool recompute)
+    /// <param name="whole">The tokens of the whole batch; null if it is here.</param>
+    public PriorLosses AccumulateGradients(Tensor text_BT, Tensor image_BN, double textLossWeight, bool recompute, PredictedTokens? whole = null)
     {
         Guard(text_BT, image_BN);
+        var tokens = whole ?? PredictedTokens.Of(text_BT, image_BN);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         using var walk = _stack.Walk(Embed(text_BT, image_BN), recompute);
@@ -96,20 +98,19 @@ public sealed class Transformer : IDisposable
         var gradient_RC = zeros_like(hidden_RC);
 
         var (textRow, textTarget) = TextTargets(text_BT);
-        var textCount = Math.Max(1, textTarget.shape[0]);
         var textHidden = hidden_RC.index_select(0, textRow);
         var textGradient = empty_like(textHidden);
-        var text = _text.LossWithGradients(textHidden, textTarget, textLossWeight / textCount, textGradient);
+        var text = _text.LossWithGradients(textHidden, textTarget, textLossWeight / tokens.Text, textGradient);
         gradient_RC.index_copy_(0, textRow, textGradient);
 
         var imageHidden = ImagePredictors(hidden_RC).reshape(-1, _config.Width);
         var imageGradient = empty_like(imageHidden);
-        var image = _image.LossWithGradients(imageHidden, image_BN.flatten(), (1 - textLossWeight) / image_BN.numel(), imageGradient);
+        var image = _image.LossWithGradients(imageHidden, image_BN.flatten(), (1 - textLossWeight) / tokens.Image, imageGradient);
         ImagePredictors(gradient_RC).copy_(imageGradient.view(-1, _config.ImageLength, _config.Width));
 
         var embeddedGradient_RC = walk.Backward(_norm.Backward(gradient_RC, walk.Output));
         _embeddings.Backward(embeddedGradient_RC.view(-1, _config.SequenceLength, _config.Width), text_BT, image_BN);
-        return new(text / textCount, image / image_BN.numel());
+        return new(text / tokens.Text, image / tokens.Image);
     }
 
     /// <inheritdoc/>

@@ -11,7 +11,7 @@ public sealed class LeavingSiloTests(GrainCluster cluster) : IClassFixture<Grain
     [Fact]
     public async Task Jobs_OfASiloThatLeaves_GoOnOnTheOther_FromTheirCheckpoints()
     {
-        // Enough jobs that some have themselves, some their workers, some both and some neither on the silo that leaves.
+        // Enough jobs that some have their workers on the silo that leaves, and most likely some themselves, some both and some neither.
         var jobs = Enumerable.Range(0, 12).Select(i => $"leaving-{i}").ToArray();
         foreach (var job in jobs)
         {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Dalle.Contracts.Training;
+using Orleans.Placement;
 using Orleans.Runtime;
 
 namespace Dalle.Grains.Tests.Training;
@@ -87,6 +88,8 @@ public static class WorkerScripts
 }
 
 /// <summary>A worker that computes nothing and says what its script says. It keeps the contract of leases and stops.</summary>
+/// <remarks>Placed by its key: by load, as by default, every worker may come to stand on the silo that tells of its load first.</remarks>
+[HashBasedPlacement]
 public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorkerGrain
 {
     private TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);

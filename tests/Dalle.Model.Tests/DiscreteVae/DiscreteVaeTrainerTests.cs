@@ -2,6 +2,7 @@ using System.Globalization;
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Safetensors;
+using Dalle.Model.Tests.Native;
 using Dalle.Model.Tests.Safetensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -60,6 +61,30 @@ public sealed class DiscreteVaeTrainerTests
         Assert.Equal(Bytes(undisturbed), Bytes(resumed));
     }
 
+    // Three pictures: the slices differ in size.
+    [Theory]
+    [InlineData(Precision.Float32, 1e-4)]
+    [InlineData(Precision.BFloat16, 2e-2)]
+    public void Step_InSlices_ChangesTheWeightsAsTheWholeBatchDoes(Precision precision, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        var training = Training with { Precision = precision };
+        using var whole = LibtorchThreads.Use(1, () => NewTrainer(training));
+        using var sliced = LibtorchThreads.Use(2, () => NewTrainer(training));
+        var pixels = DiscreteVaeTests.Pixels(3, seed: 5);
+
+        var expected = LibtorchThreads.Use(1, () => whole.Step(0, pixels)!);
+        var actual = LibtorchThreads.Use(2, () => sliced.Step(0, pixels)!);
+
+        Assert.Equal(expected.Loss, actual.Loss, tolerance);
+        Assert.Equal(1, actual.GradientNorm / expected.GradientNorm, tolerance);
+        foreach (var (a, b) in whole.NamedState().Zip(sliced.NamedState()).Where(pair => pair.First.Name.StartsWith("optimizer.mean.", StringComparison.Ordinal)))
+        {
+            var difference = (a.Tensor - b.Tensor).norm().item<float>();
+            Assert.True(difference <= tolerance * expected.GradientNorm, $"{a.Name} differs by {difference}.");
+        }
+    }
+
     [Fact]
     public void Step_WithAndWithoutAReport_GivesTheSameBits()
     {
@@ -107,11 +132,13 @@ public sealed class DiscreteVaeTrainerTests
         Assert.Equal(before, Bytes(trainer));
     }
 
+    // On one thread the slices of two come one after the other, and every tensor is on the books of the thread that made it.
     [Fact]
     public void Step_Repeated_LeavesNoTensorBehind()
     {
         using var scope = NewDisposeScope();
-        using var trainer = NewTrainer(Training);
+        using var trainer = LibtorchThreads.Use(2, () => NewTrainer(Training));
+        using var one = new LibtorchThreads(1);
         var pixels = Batch(0);
         trainer.Step(0, pixels);
         var before = DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;

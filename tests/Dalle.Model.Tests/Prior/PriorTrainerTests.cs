@@ -2,6 +2,7 @@ using System.Globalization;
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
 using Dalle.Model.Safetensors;
+using Dalle.Model.Tests.Native;
 using Dalle.Model.Tests.Safetensors;
 using Dalle.Model.Training;
 using TorchSharp;
@@ -33,6 +34,35 @@ public sealed class PriorTrainerTests
         Assert.Equal(Math.Log(Config.ImageVocabulary), reports[0].ImageLoss, 0.1);
         Assert.True(reports[^1].ImageLoss < 0.2, $"The image loss is still {reports[^1].ImageLoss}.");
         Assert.True(reports[^1].TextLoss < 0.5, $"The text loss is still {reports[^1].TextLoss}.");
+    }
+
+    // Five captions, each of another length: the slices differ in size, and in the text tokens of a caption.
+    [Theory]
+    [InlineData(Precision.Float32, 1e-5)]
+    [InlineData(Precision.BFloat16, 1e-2)]
+    public void Step_InSlices_ChangesTheWeightsAsTheWholeBatchDoes(Precision precision, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        var training = Training with { Precision = precision };
+        var (text, image) = TransformerTests.Batch(Config, 5);
+        for (var caption = 1; caption < 5; caption++)
+        {
+            text[caption].narrow(0, caption, Config.TextLength - caption).fill_(Number(-1));
+        }
+
+        using var whole = LibtorchThreads.Use(1, () => new PriorTrainer(Config, training, seed: 3, CPU));
+        using var sliced = LibtorchThreads.Use(2, () => new PriorTrainer(Config, training, seed: 3, CPU));
+
+        var expected = LibtorchThreads.Use(1, () => whole.Step(0, text, image)!);
+        var actual = LibtorchThreads.Use(2, () => sliced.Step(0, text, image)!);
+
+        Assert.Equal(expected.TextLoss, actual.TextLoss, tolerance);
+        Assert.Equal(expected.ImageLoss, actual.ImageLoss, tolerance);
+        foreach (var (a, b) in whole.NamedState().Zip(sliced.NamedState()).Where(pair => pair.First.Name.StartsWith("optimizer.mean.", StringComparison.Ordinal)))
+        {
+            var difference = (a.Tensor - b.Tensor).norm().item<float>();
+            Assert.True(difference <= tolerance * expected.GradientNorm, $"{a.Name} differs by {difference}.");
+        }
     }
 
     [Fact]
@@ -147,12 +177,14 @@ public sealed class PriorTrainerTests
         Assert.Equal(before, weights.bytes.ToArray());
     }
 
+    // On one thread the slices of two come one after the other, and every tensor is on the books of the thread that made it.
     [Fact]
     public void Step_RepeatedTwoHundredTimes_LeavesNoTensorBehind()
     {
         using var scope = NewDisposeScope();
         var (text, image) = TransformerTests.Batch(Config, 2);
-        using var trainer = new PriorTrainer(Config, Training with { Recompute = true }, seed: 3, CPU);
+        using var trainer = LibtorchThreads.Use(2, () => new PriorTrainer(Config, Training with { Recompute = true }, seed: 3, CPU));
+        using var one = new LibtorchThreads(1);
         trainer.Step(0, text, image);
         var before = DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
         for (var step = 1; step <= 200; step++)
