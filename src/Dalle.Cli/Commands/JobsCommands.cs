@@ -13,7 +13,7 @@ internal static class JobsCommands
     {
         CreateList(),
         OnJob("show", "Show where a job stands.", Show),
-        OnJob("watch", "Follow a job until it ends.", Watch),
+        CreateWatch(),
         OnJob("pause", "Stop a job at the next update, with a checkpoint.", Pause),
         OnJob("resume", "Go on with a paused or failed job from its last checkpoint.", Resume),
         OnJob("cancel", "End a job for good.", Cancel),
@@ -26,7 +26,19 @@ internal static class JobsCommands
         return command;
     }
 
-    private static Command OnJob(string name, string description, Func<CommandContext, ClusterConnection, string, CancellationToken, Task<int>> action)
+    private static Command CreateWatch()
+    {
+        var previews = new Option<DirectoryInfo?>("--previews") { Description = "Folder to keep the sample grids in, a PNG for each evaluation.", HelpName = "DIR" };
+        var command = OnJob("watch", "Follow a job until it ends.", (parsed, context, cluster, job, cancellationToken) =>
+            Watch(context, cluster, job, parsed.GetValue(previews)?.FullName, cancellationToken));
+        command.Add(previews);
+        return command;
+    }
+
+    private static Command OnJob(string name, string description, Func<CommandContext, ClusterConnection, string, CancellationToken, Task<int>> action) =>
+        OnJob(name, description, (_, context, cluster, job, cancellationToken) => action(context, cluster, job, cancellationToken));
+
+    private static Command OnJob(string name, string description, Func<ParseResult, CommandContext, ClusterConnection, string, CancellationToken, Task<int>> action)
     {
         var job = new Argument<string>("job") { Description = "Id of the job, as 'dalle jobs list' shows it." };
         var command = new Command(name, description) { job };
@@ -34,7 +46,7 @@ internal static class JobsCommands
         {
             var context = CommandContext.Of(parsed);
             await using var cluster = await ClusterConnection.Open(context, cancellationToken);
-            return await action(context, cluster, parsed.GetRequiredValue(job), cancellationToken);
+            return await action(parsed, context, cluster, parsed.GetRequiredValue(job), cancellationToken);
         });
         return command;
     }
@@ -88,10 +100,10 @@ internal static class JobsCommands
         return ExitCodes.Success;
     }
 
-    private static async Task<int> Watch(CommandContext context, ClusterConnection cluster, string job, CancellationToken cancellationToken)
+    private static async Task<int> Watch(CommandContext context, ClusterConnection cluster, string job, string? previews, CancellationToken cancellationToken)
     {
         var status = await cluster.Client.GetStatus(job, cancellationToken);
-        await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(status.Spec), cancellationToken);
+        await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(status.Spec), previews, cancellationToken);
         return ExitCodes.Success;
     }
 
@@ -105,7 +117,7 @@ internal static class JobsCommands
     private static async Task<int> Resume(CommandContext context, ClusterConnection cluster, string job, CancellationToken cancellationToken)
     {
         await cluster.Client.Resume(job, cancellationToken);
-        return cluster.IsEmbedded ? await Watch(context, cluster, job, cancellationToken) : await Report(context, cluster, job, cancellationToken);
+        return cluster.IsEmbedded ? await Watch(context, cluster, job, previews: null, cancellationToken) : await Report(context, cluster, job, cancellationToken);
     }
 
     private static async Task<int> Cancel(CommandContext context, ClusterConnection cluster, string job, CancellationToken cancellationToken)

@@ -18,10 +18,11 @@ internal static class TrainCommand
         var prior = new Option<int?>("--prior-updates") { Description = "Updates of the prior. Default: the preset's.", HelpName = "N" }.AtLeast(1);
         var checkpoint = new Option<int>("--checkpoint-every") { Description = "Updates from one checkpoint to the next.", HelpName = "N", DefaultValueFactory = _ => 500 }.AtLeast(1);
         var threads = new Option<int>("--threads") { Description = "Threads it computes with: part of what decides the weights to the last bit.", HelpName = "N", DefaultValueFactory = _ => 2 }.AtLeast(1);
+        var previews = new Option<DirectoryInfo?>("--previews") { Description = "Folder to keep what it shows while training in: reconstructions and drawn captions, a PNG for each evaluation.", HelpName = "DIR" };
         var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
         var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
         {
-            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, detach,
+            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, previews, detach,
         };
         command.SetAction((parsed, cancellationToken) => Run(
             CommandContext.Of(parsed),
@@ -36,13 +37,19 @@ internal static class TrainCommand
                 CheckpointEvery = parsed.GetValue(checkpoint),
                 ThreadsPerWorker = parsed.GetValue(threads),
             },
+            parsed.GetValue(previews)?.FullName,
             parsed.GetValue(detach),
             cancellationToken));
         return command;
     }
 
-    private static async Task<int> Run(CommandContext context, TrainingSpec spec, bool detach, CancellationToken cancellationToken)
+    private static async Task<int> Run(CommandContext context, TrainingSpec spec, string? previews, bool detach, CancellationToken cancellationToken)
     {
+        if (detach && previews is not null)
+        {
+            throw new CommandException("--previews needs a command that stays to the end: leave out --detach, or use 'dalle jobs watch JOB --previews DIR'.");
+        }
+
         await using var cluster = await ClusterConnection.Open(context, cancellationToken);
         if (detach && cluster.IsEmbedded)
         {
@@ -57,7 +64,7 @@ internal static class TrainCommand
             return ExitCodes.Success;
         }
 
-        var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), cancellationToken);
+        var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), previews, cancellationToken);
         if (status.Phase == TrainingPhase.Completed)
         {
             context.Terminal.SayLine($"Draw with it: {context.CommandFor($"generate \"...\" --model {spec.Model}")}");

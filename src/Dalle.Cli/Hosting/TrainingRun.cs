@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Dalle.Cli.Rendering;
 using Dalle.Contracts.Training;
 
@@ -12,14 +13,21 @@ internal static class TrainingRun
     /// <summary>A job in a few words.</summary>
     public static string Title(TrainingSpec spec) => $"{spec.Preset} on {spec.Dataset} -> {spec.Model}";
 
+    /// <param name="context">Where to show it.</param>
+    /// <param name="cluster">Where the job runs.</param>
+    /// <param name="job">Its id.</param>
+    /// <param name="title">The job in a few words.</param>
+    /// <param name="previews">Folder to keep the sample grids in, one PNG for each evaluation; null for none.</param>
+    /// <param name="cancellationToken">Interrupts the command.</param>
     /// <returns>The job's status, completed or paused.</returns>
     /// <exception cref="CommandException">The job failed or was cancelled.</exception>
     /// <exception cref="OperationCanceledException">The command was interrupted; the job was left as its silo allows.</exception>
-    public static async Task<TrainingStatus> Follow(CommandContext context, ClusterConnection cluster, string job, string title, CancellationToken cancellationToken)
+    public static async Task<TrainingStatus> Follow(CommandContext context, ClusterConnection cluster, string job, string title, string? previews, CancellationToken cancellationToken)
     {
+        var events = cluster.Client.Watch(job, cancellationToken: cancellationToken);
         try
         {
-            await TrainingWatch.Follow(context, new TrainingProgress(), title, cluster.Client.Watch(job, cancellationToken: cancellationToken), cancellationToken);
+            await TrainingWatch.Follow(context, new TrainingProgress(), title, previews is null ? events : Keeping(events, previews, cancellationToken), cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -28,6 +36,22 @@ internal static class TrainingRun
         }
 
         return await Conclude(context, cluster, job, cancellationToken);
+    }
+
+    /// <summary>The events as they come, each sample grid written to the folder first.</summary>
+    private static async IAsyncEnumerable<TrainingEvent> Keeping(
+        IAsyncEnumerable<TrainingEvent> events, string folder, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(folder);
+        await foreach (var next in events.WithCancellation(cancellationToken))
+        {
+            if (next is SampleGridReady grid)
+            {
+                await File.WriteAllBytesAsync(Path.Combine(folder, $"{StageNames.Of(grid.Stage)}-{grid.Step}.png"), grid.Png, cancellationToken);
+            }
+
+            yield return next;
+        }
     }
 
     /// <summary>A job in a silo of its own goes on without its watcher; one in this process is paused, which writes a checkpoint.</summary>

@@ -45,7 +45,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
     {
         var spec = new TrainingSpec { Preset = preset, Dataset = "scenes", Model = Model, Seed = Seed };
         var job = await cluster.Client.Submit(spec, cancellationToken);
-        var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), cancellationToken);
+        var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), previews: null, cancellationToken);
         return status.Phase == TrainingPhase.Completed
             ? status
             : throw new CommandException($"The quickstart's training was paused from elsewhere. Run the quickstart again, or go on with: {context.CommandFor($"jobs resume {job}")}");

@@ -1,11 +1,12 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Sampling;
 
 namespace Dalle.Model.Presets;
 
 public sealed partial record Preset
 {
-    private const int EmojiUpdates = 10_000;
+    private const int EmojiUpdates = 5_000;
 
     /// <summary>Small pictures of real artwork: trains on two processor cores in an hour or two.</summary>
     public static Preset Emoji { get; } = new()
@@ -19,16 +20,38 @@ public sealed partial record Preset
         },
         DiscreteVaeTraining = new DiscreteVaeTraining
         {
+            // Many small updates, as for tiny.
             Updates = EmojiUpdates,
-            BatchSize = 16,
-            LearningRate = new(2e-3, 1e-5, EmojiUpdates),
+            BatchSize = 8,
+            LearningRate = new(4e-3, 1e-5, EmojiUpdates),
             KlWeight = new(0, 0, 0),
             Tau = new(1, 0.1, EmojiUpdates * 8 / 10),
-            AverageDecay = 0.998,
+            Optimizer = new(0.9, 0.99, 1e-8, 1e-4),
+            AverageDecay = 0.996,
             LogScaleFloor = -2,
-            UsageEntropyWeight = new(0.3, 0.3, 0),
+            UsageEntropyWeight = new(0.3, 0, EmojiUpdates * 6 / 10),
         },
-        Transformer = new TransformerConfig { Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024 },
-        PriorTraining = new PriorTraining { Updates = 6_000, BatchSize = 16, LearningRate = 6e-4, WarmUp = 200, CosineFloor = 0.05, Recompute = false },
+        Transformer = new TransformerConfig
+        {
+            Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024, EmbeddingDeviation = 0.3, UnembeddingDeviation = 0.05,
+        },
+        PriorTraining = new PriorTraining
+        {
+            Updates = 3_000,
+            BatchSize = 8,
+            LearningRate = 1e-3,
+            WarmUp = 100,
+            CosineFloor = 0.05,
+            Optimizer = new(0.9, 0.99, 1e-8, 4.5e-2, VarianceClip: 5, GradientClip: 4),
+
+            // Some 3,600 pictures with several captions each: the text would be learnt by heart long before the pictures.
+            TextLossWeight = 0.05,
+            CaptionDropout = 0.1,
+            StartFromCodebook = true,
+            AverageEvery = 1,
+            AverageDecay = 0.99,
+            Recompute = false,
+        },
+        Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };
 }

@@ -50,6 +50,13 @@ public sealed class CommandLineTests : IDisposable
             "dalle: No dataset at '/no/such/folder'. Import one with 'dalle data import SOURCE --out DIR', or train on the built-in 'scenes'.\n", _error.ToString());
     }
 
+    [Fact]
+    public async Task Train_DetachedWithPreviews_IsRefused()
+    {
+        Assert.Equal(ExitCodes.Failure, await Run("train", "--preset", "test", "--data", "scenes", "--model", "m", "--detach", "--previews", "p"));
+        Assert.StartsWith("dalle: --previews needs a command that stays to the end", _error.ToString(), StringComparison.Ordinal);
+    }
+
     public void Dispose()
     {
         _output.Dispose();

@@ -268,13 +268,18 @@ public sealed class DataCommandsTests : IDisposable
         await DalleProcess.Run("data", "import", _folder.File("pictures"), "--out", Out, "--held-out", "0");
         string[] home = ["--data-dir", _folder.File("home")];
 
-        var train = await DalleProcess.Run(["train", "--preset", "test", "--data", Out, "--model", "greys", "--dvae-updates", "2", "--prior-updates", "2", .. home]);
+        var train = await DalleProcess.Run(["train", "--preset", "test", "--data", Out, "--model", "greys", "--dvae-updates", "2", "--prior-updates", "2", "--previews", _folder.File("previews"), .. home]);
         var model = await DalleProcess.Run(["models", "show", "greys", "--json", .. home]);
 
         Assert.True(train.ExitCode == ExitCodes.Success, train.Error);
         Assert.Contains("dvae 2: training psnr", train.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("held-out", train.Output, StringComparison.Ordinal);
         Assert.True(model.Json.GetProperty("metrics").TryGetProperty("trainingPsnr", out _), model.Output);
+        foreach (var preview in (string[])["dvae-2.png", "prior-2.png"])
+        {
+            var png = await File.ReadAllBytesAsync(Path.Combine(_folder.File("previews"), preview), TestContext.Current.CancellationToken);
+            Assert.True(PictureDecoder.Decode(png).Width > 0);
+        }
     }
 
     private string _last = "";
