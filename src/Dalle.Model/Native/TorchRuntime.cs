@@ -11,8 +11,8 @@ public static class TorchRuntime
     private static bool _routed;
 
     /// <summary>
-    /// Prepares the process: the native library is found on every supported system, and freed tensor memory is kept. Runs by itself when this assembly
-    /// is first used; a program that may touch <c>torch</c> before calls it first. Repeating it is a no-op.
+    /// Prepares the process: the native library is found on every supported system, freed tensor memory is kept, and threads that wait for each other sleep.
+    /// Runs by itself when this assembly is first used; a program that may touch <c>torch</c> before calls it first. Repeating it is a no-op.
     /// </summary>
     [ModuleInitializer]
     public static void Initialize()
@@ -25,6 +25,7 @@ public static class TorchRuntime
             }
 
             GlibcAllocator.KeepFreedMemory();
+            OpenMpWaiting.SpinBriefly();
             TorchSharpLibrary.OfferToRuntime();
             _initialized = true;
         }

@@ -105,6 +105,7 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     private Dictionary<int, int> ReadStandIns() => Read<Dictionary<int, int>>(StandInsFile, []);
 
     /// <summary>What an earlier stage has kept in a file of the job; the given value where it has kept nothing.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
     private T Read<T>(string file, T otherwise)
     {
         if (!folder.Store.Exists(folder.File(file)))
@@ -113,7 +114,14 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
         }
 
         using var stream = folder.Store.Open(folder.File(file));
-        return JsonSerializer.Deserialize<T>(stream, Readable) ?? otherwise;
+        try
+        {
+            return JsonSerializer.Deserialize<T>(stream, Readable) ?? otherwise;
+        }
+        catch (JsonException damage)
+        {
+            throw new InvalidDataException($"'{folder.File(file)}' is damaged: {damage.Message} Start a new job.", damage);
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dalle.Model.Native;
 using static TorchSharp.torch;
 
@@ -25,6 +26,22 @@ public sealed class TorchRuntimeTests
         var error = (a.mm(a) - a.@double().mm(a.@double())).abs().max().item<double>();
 
         Assert.InRange(error, 0, 1e-3);
+    }
+
+    [Fact]
+    public unsafe void Initialize_SetsTheWaitingOfLibtorchsThreads_InTheEnvironmentThatItReads()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        TorchRuntime.Initialize();
+        var getenv = (delegate* unmanaged<byte*, byte*>)NativeLibrary.GetExport(NativeLibrary.Load("libc.so.6"), "getenv");
+        fixed (byte* name = "GOMP_SPINCOUNT\0"u8)
+        {
+            Assert.Equal(Environment.GetEnvironmentVariable("GOMP_SPINCOUNT") ?? "1000", Marshal.PtrToStringUTF8((nint)getenv(name)));
+        }
     }
 
     [Fact]

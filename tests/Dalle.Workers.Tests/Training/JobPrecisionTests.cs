@@ -46,6 +46,17 @@ public sealed class JobPrecisionTests : IDisposable
         Assert.Equal(elsewhere, Context().PriorTraining.Precision);
     }
 
+    [Fact]
+    public void DamagedDecision_IsNamed()
+    {
+        _store.Write("jobs/j/precision.json", stream => stream.Write("\"BFloat"u8));
+
+        var error = Assert.Throws<InvalidDataException>(() => Context().PriorTraining);
+
+        Assert.StartsWith("'jobs/j/precision.json' is damaged:", error.Message);
+        Assert.EndsWith("Start a new job.", error.Message);
+    }
+
     private StageContext Context() => new(
         new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = new() { Preset = "test", Dataset = "scenes", Model = "m" } },
         "j", new JobFolder(_store, "j"), _device, TimeProvider.System, _run);
