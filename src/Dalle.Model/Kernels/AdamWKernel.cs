@@ -22,11 +22,15 @@ internal static unsafe class AdamWKernel
     private const int ElementsOfARange = 1 << 15;
 
     /// <summary>The sum of squares, in 64 bit, added in a fixed order.</summary>
-    public static double SumOfSquares(Tensor x)
+    public static double SumOfSquares(Tensor x) => Vector512.IsHardwareAccelerated ? SumOfSquares<Lanes16>(x) : SumOfSquares<Lanes8>(x);
+
+    /// <summary><see cref="SumOfSquares(Tensor)"/> with vectors of one length.</summary>
+    public static double SumOfSquares<TLanes>(Tensor x)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
         var source = TensorMemory.Pointer<float>(x);
         var sums = new double[(x.numel() + ElementsOfARange - 1) / ElementsOfARange];
-        CpuTeam.Run(x.numel(), ElementsOfARange, (range, start, end) => sums[range] = SumOfSquares(source + start, end - start));
+        CpuTeam.Run(x.numel(), ElementsOfARange, (range, start, end) => sums[range] = SumOfSquares<TLanes>(source + start, end - start));
         return sums.Sum();
     }
 
@@ -38,6 +42,20 @@ internal static unsafe class AdamWKernel
     /// <param name="factors">Of this update.</param>
     public static void Run(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, long decayed, AdamWFactors factors)
     {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Run<Lanes16>(parameters, gradient, mean, variance, decayed, factors);
+        }
+        else
+        {
+            Run<Lanes8>(parameters, gradient, mean, variance, decayed, factors);
+        }
+    }
+
+    /// <summary><see cref="Run(Tensor, Tensor, Tensor, Tensor, long, AdamWFactors)"/> with vectors of one length.</summary>
+    public static void Run<TLanes>(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, long decayed, AdamWFactors factors)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
         var p = TensorMemory.Pointer<float>(parameters);
         var g = TensorMemory.Pointer<float>(gradient);
         var m = TensorMemory.Pointer<float>(mean);
@@ -46,23 +64,24 @@ internal static unsafe class AdamWKernel
         CpuTeam.Run(parameters.numel(), ElementsOfARange, (_, start, end) =>
         {
             var border = Math.Clamp(decayed, start, end);
-            Run(p + start, g + start, m + start, v + start, border - start, factors);
-            Run(p + border, g + border, m + border, v + border, end - border, undecaying);
+            Run<TLanes>(p + start, g + start, m + start, v + start, border - start, factors);
+            Run<TLanes>(p + border, g + border, m + border, v + border, end - border, undecaying);
         });
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static double SumOfSquares(float* x, long count)
+    private static double SumOfSquares<TLanes>(float* x, long count)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        Vector512<float> sum = default;
+        TLanes sum = default;
         long i = 0;
-        for (; i <= count - Element.Lanes; i += Element.Lanes)
+        for (; i <= count - TLanes.Count; i += TLanes.Count)
         {
-            var value = Vector512.Load(x + i);
+            var value = TLanes.Load(x + i);
             sum += value * value;
         }
 
-        double total = Vector512.Sum(sum);
+        double total = TLanes.Sum(sum);
         for (; i < count; i++)
         {
             total += (double)x[i] * x[i];
@@ -72,21 +91,32 @@ internal static unsafe class AdamWKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+    private static void Run<TLanes>(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
+        TLanes gradientFactor = TLanes.Create(f.GradientFactor), stepSize = TLanes.Create(f.StepSize), shrink = TLanes.Create(f.Shrink);
+        TLanes beta1 = TLanes.Create(f.Beta1), rest1 = TLanes.Create(1 - f.Beta1), beta2 = TLanes.Create(f.Beta2), rest2 = TLanes.Create(1 - f.Beta2);
+        TLanes clip = TLanes.Create(f.VarianceClip), correction = TLanes.Create(f.VarianceCorrection), epsilon = TLanes.Create(f.Epsilon);
         long i = 0;
-        for (; i <= count - Element.Lanes; i += Element.Lanes)
+        for (; i <= count - TLanes.Count; i += TLanes.Count)
         {
-            var gradient = Vector512.Load(g + i) * f.GradientFactor;
-            var mean = (Vector512.Load(m + i) * f.Beta1) + (gradient * (1 - f.Beta1));
-            var variance = (Vector512.Load(v + i) * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
+            var gradient = TLanes.Load(g + i) * gradientFactor;
+            var mean = (TLanes.Load(m + i) * beta1) + (gradient * rest1);
+            var variance = (TLanes.Load(v + i) * beta2) + (gradient * gradient * rest2);
             mean.Store(m + i);
             variance.Store(v + i);
-            var deviation = Vector512.Sqrt(Vector512.MinNative(variance, Vector512.Create(f.VarianceClip)) * f.VarianceCorrection) + Vector512.Create(f.Epsilon);
-            ((Vector512.Load(p + i) * f.Shrink) - (mean * f.StepSize / deviation)).Store(p + i);
+            var deviation = TLanes.Sqrt(TLanes.Min(variance, clip) * correction) + epsilon;
+            ((TLanes.Load(p + i) * shrink) - (mean * stepSize / deviation)).Store(p + i);
         }
 
-        for (; i < count; i++)
+        Remainder(p + i, g + i, m + i, v + i, count - i, f);
+    }
+
+    // The same, one by one. Apart, so that the factors' single copies take no registers from the vectors.
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static void Remainder(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+    {
+        for (long i = 0; i < count; i++)
         {
             var gradient = g[i] * f.GradientFactor;
             m[i] = (m[i] * f.Beta1) + (gradient * (1 - f.Beta1));

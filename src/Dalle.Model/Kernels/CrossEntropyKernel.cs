@@ -13,7 +13,12 @@ internal static unsafe class CrossEntropyKernel
 
     /// <summary>Turns logits into their gradient, <c>scale * (softmax - one at the target)</c>, in place.</summary>
     /// <returns>The rows' summed cross-entropy.</returns>
-    public static double Run(Tensor logits_RV, Tensor target_R, float scale)
+    public static double Run(Tensor logits_RV, Tensor target_R, float scale) =>
+        Vector512.IsHardwareAccelerated ? Run<Lanes16>(logits_RV, target_R, scale) : Run<Lanes8>(logits_RV, target_R, scale);
+
+    /// <summary><see cref="Run(Tensor, Tensor, float)"/> with vectors of one length.</summary>
+    public static double Run<TLanes>(Tensor logits_RV, Tensor target_R, float scale)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
         var (rows, vocabulary) = (logits_RV.shape[0], (int)logits_RV.shape[1]);
         var logits = TensorMemory.Pointer<float>(logits_RV);
@@ -23,36 +28,38 @@ internal static unsafe class CrossEntropyKernel
         {
             for (var row = start; row < end; row++)
             {
-                losses[row] = Row(logits + (row * vocabulary), vocabulary, target[row], scale);
+                losses[row] = Row<TLanes>(logits + (row * vocabulary), vocabulary, target[row], scale);
             }
         });
         return losses.Sum();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static double Row(float* logits, int vocabulary, long target, float scale)
+    private static double Row<TLanes>(float* logits, int vocabulary, long target, float scale)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        var largest = Vector512.Create(float.NegativeInfinity);
-        for (var v = 0; v < vocabulary; v += Element.Lanes)
+        var largest = TLanes.Create(float.NegativeInfinity);
+        for (var v = 0; v < vocabulary; v += TLanes.Count)
         {
-            largest = Vector512.MaxNative(largest, Vector512.Load(logits + v));
+            largest = TLanes.Max(largest, TLanes.Load(logits + v));
         }
 
-        var max = VectorFunctions.Max(largest);
+        var max = TLanes.Largest(largest);
         var chosen = logits[target] - max;
-        Vector512<float> sums = default;
-        for (var v = 0; v < vocabulary; v += Element.Lanes)
+        var shift = TLanes.Create(max);
+        TLanes sums = default;
+        for (var v = 0; v < vocabulary; v += TLanes.Count)
         {
-            var power = VectorFunctions.Exp(Vector512.Load(logits + v) - Vector512.Create(max));
+            var power = VectorFunctions.Exp(TLanes.Load(logits + v) - shift);
             power.Store(logits + v);
             sums += power;
         }
 
-        var sum = Vector512.Sum(sums);
-        var factor = Vector512.Create(scale / sum);
-        for (var v = 0; v < vocabulary; v += Element.Lanes)
+        var sum = TLanes.Sum(sums);
+        var factor = TLanes.Create(scale / sum);
+        for (var v = 0; v < vocabulary; v += TLanes.Count)
         {
-            (Vector512.Load(logits + v) * factor).Store(logits + v);
+            (TLanes.Load(logits + v) * factor).Store(logits + v);
         }
 
         logits[target] -= scale;

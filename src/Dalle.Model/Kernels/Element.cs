@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace Dalle.Model.Kernels;
 
@@ -7,17 +6,19 @@ namespace Dalle.Model.Kernels;
 internal unsafe interface IElement<TSelf>
     where TSelf : unmanaged, IElement<TSelf>
 {
-    /// <summary>Reads <see cref="Element.Lanes"/> elements.</summary>
-    static abstract Vector512<float> Load(TSelf* source);
+    /// <summary>Reads a vector of elements.</summary>
+    static abstract TLanes Load<TLanes>(TSelf* source)
+        where TLanes : unmanaged, ILanes<TLanes>;
 
-    /// <summary>Writes <see cref="Element.Lanes"/> elements, rounded to the nearest, ties to even.</summary>
-    static abstract void Store(Vector512<float> value, TSelf* target);
+    /// <summary>Writes a vector of elements, rounded to the nearest, ties to even.</summary>
+    static abstract void Store<TLanes>(TLanes value, TSelf* target)
+        where TLanes : unmanaged, ILanes<TLanes>;
 }
 
 /// <summary>Constants of <see cref="IElement{TSelf}"/>.</summary>
 internal static class Element
 {
-    /// <summary>Elements that are computed side by side.</summary>
+    /// <summary>Kernels work on rows of a multiple of this many elements: a whole number of vectors of any length (<see cref="ILanes{TSelf}"/>).</summary>
     public const int Lanes = 16;
 }
 
@@ -27,10 +28,14 @@ internal unsafe struct Float32 : IElement<Float32>
     private float _value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load(Float32* source) => Vector512.Load(&source->_value);
+    public static TLanes Load<TLanes>(Float32* source)
+        where TLanes : unmanaged, ILanes<TLanes>
+        => TLanes.Load(&source->_value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(Vector512<float> value, Float32* target) => value.Store(&target->_value);
+    public static void Store<TLanes>(TLanes value, Float32* target)
+        where TLanes : unmanaged, ILanes<TLanes>
+        => value.Store(&target->_value);
 }
 
 /// <summary>The upper half of a 32-bit float.</summary>
@@ -39,14 +44,12 @@ internal unsafe struct BFloat16 : IElement<BFloat16>
     private ushort _value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load(BFloat16* source) =>
-        (Vector512.WidenLower(Vector256.Load(&source->_value).ToVector512Unsafe()) << 16).AsSingle();
+    public static TLanes Load<TLanes>(BFloat16* source)
+        where TLanes : unmanaged, ILanes<TLanes>
+        => TLanes.LoadUpperHalves(&source->_value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(Vector512<float> value, BFloat16* target)
-    {
-        var bits = value.AsUInt32();
-        var rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
-        Vector512.Narrow(rounded, rounded).GetLower().Store(&target->_value);
-    }
+    public static void Store<TLanes>(TLanes value, BFloat16* target)
+        where TLanes : unmanaged, ILanes<TLanes>
+        => value.StoreUpperHalves(&target->_value);
 }

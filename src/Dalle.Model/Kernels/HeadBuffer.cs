@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 
 namespace Dalle.Model.Kernels;
 
@@ -13,7 +12,7 @@ internal unsafe ref struct HeadBuffer
     private float* _next;
 
     /// <param name="order">The sequence position in each slot; -1 in a gap.</param>
-    /// <param name="headWidth">Width of a head, a multiple of the lanes.</param>
+    /// <param name="headWidth">Width of a head, a multiple of <see cref="Element.Lanes"/>.</param>
     /// <param name="arrays">Arrays of all slots that will be taken.</param>
     /// <param name="extra">Further floats that will be taken.</param>
     public HeadBuffer(int[] order, int headWidth, int arrays, int extra)
@@ -40,17 +39,19 @@ internal unsafe ref struct HeadBuffer
 
     /// <summary>Takes an array of all slots and fills it from a sequence's rows: <c>[slot][component]</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public float* Gather<T>(T* source, int stride, float factor)
+    public float* Gather<TLanes, T>(T* source, int stride, float factor)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
         var taken = Zeros();
+        var scale = TLanes.Create(factor);
         for (var slot = 0; slot < _order.Length; slot++)
         {
             if (_order[slot] is >= 0 and var position)
             {
-                for (var h = 0; h < _headWidth; h += Element.Lanes)
+                for (var h = 0; h < _headWidth; h += TLanes.Count)
                 {
-                    (T.Load(source + ((long)position * stride) + h) * factor).Store(taken + (slot * _headWidth) + h);
+                    (T.Load<TLanes>(source + ((long)position * stride) + h) * scale).Store(taken + (slot * _headWidth) + h);
                 }
             }
         }
@@ -77,16 +78,18 @@ internal unsafe ref struct HeadBuffer
 
     /// <summary>Writes an array of all slots to a sequence's rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Scatter<T>(float* source, float factor, T* target, int stride)
+    public readonly void Scatter<TLanes, T>(float* source, float factor, T* target, int stride)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
+        var scale = TLanes.Create(factor);
         for (var slot = 0; slot < _order.Length; slot++)
         {
             if (_order[slot] is >= 0 and var position)
             {
-                for (var h = 0; h < _headWidth; h += Element.Lanes)
+                for (var h = 0; h < _headWidth; h += TLanes.Count)
                 {
-                    T.Store(Vector512.Load(source + (slot * _headWidth) + h) * factor, target + ((long)position * stride) + h);
+                    T.Store(TLanes.Load(source + (slot * _headWidth) + h) * scale, target + ((long)position * stride) + h);
                 }
             }
         }

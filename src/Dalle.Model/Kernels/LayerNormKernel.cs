@@ -14,24 +14,46 @@ internal static unsafe class LayerNormKernel
     /// <summary>y = (x - mean) / deviation * gain + bias.</summary>
     public static void Forward(Tensor x_RC, Tensor gain_C, Tensor bias_C, float epsilon, Tensor y_RC)
     {
-        if (y_RC.dtype == ScalarType.BFloat16)
+        if (Vector512.IsHardwareAccelerated)
         {
-            Forward<BFloat16>(x_RC, gain_C, bias_C, epsilon, y_RC);
+            Forward<Lanes16>(x_RC, gain_C, bias_C, epsilon, y_RC);
         }
         else
         {
-            Forward<Float32>(x_RC, gain_C, bias_C, epsilon, y_RC);
+            Forward<Lanes8>(x_RC, gain_C, bias_C, epsilon, y_RC);
         }
     }
 
     /// <summary>Writes the gradient of x, and the sums of the gradients of gain and bias over each range of rows.</summary>
     /// <returns>Sums for gain, then for bias: float32 <c>[2, ranges, C]</c>.</returns>
     public static Tensor Backward(Tensor gradient_RC, Tensor x_RC, Tensor gain_C, float epsilon, Tensor xGradient_RC) =>
-        gradient_RC.dtype == ScalarType.BFloat16
-            ? Backward<BFloat16>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC)
-            : Backward<Float32>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC);
+        Vector512.IsHardwareAccelerated
+            ? Backward<Lanes16>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC)
+            : Backward<Lanes8>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC);
 
-    private static void Forward<T>(Tensor x_RC, Tensor gain_C, Tensor bias_C, float epsilon, Tensor y_RC)
+    /// <summary><see cref="Forward(Tensor, Tensor, Tensor, float, Tensor)"/> with vectors of one length.</summary>
+    public static void Forward<TLanes>(Tensor x_RC, Tensor gain_C, Tensor bias_C, float epsilon, Tensor y_RC)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        if (y_RC.dtype == ScalarType.BFloat16)
+        {
+            Forward<TLanes, BFloat16>(x_RC, gain_C, bias_C, epsilon, y_RC);
+        }
+        else
+        {
+            Forward<TLanes, Float32>(x_RC, gain_C, bias_C, epsilon, y_RC);
+        }
+    }
+
+    /// <summary><see cref="Backward(Tensor, Tensor, Tensor, float, Tensor)"/> with vectors of one length.</summary>
+    public static Tensor Backward<TLanes>(Tensor gradient_RC, Tensor x_RC, Tensor gain_C, float epsilon, Tensor xGradient_RC)
+        where TLanes : unmanaged, ILanes<TLanes>
+        => gradient_RC.dtype == ScalarType.BFloat16
+            ? Backward<TLanes, BFloat16>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC)
+            : Backward<TLanes, Float32>(gradient_RC, x_RC, gain_C, epsilon, xGradient_RC);
+
+    private static void Forward<TLanes, T>(Tensor x_RC, Tensor gain_C, Tensor bias_C, float epsilon, Tensor y_RC)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
         var width = (int)x_RC.shape[1];
@@ -43,12 +65,13 @@ internal static unsafe class LayerNormKernel
         {
             for (var row = start; row < end; row++)
             {
-                ForwardRow(x + (row * width), gain, bias, epsilon, y + (row * width), width);
+                ForwardRow<TLanes, T>(x + (row * width), gain, bias, epsilon, y + (row * width), width);
             }
         });
     }
 
-    private static Tensor Backward<T>(Tensor gradient_RC, Tensor x_RC, Tensor gain_C, float epsilon, Tensor xGradient_RC)
+    private static Tensor Backward<TLanes, T>(Tensor gradient_RC, Tensor x_RC, Tensor gain_C, float epsilon, Tensor xGradient_RC)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
         var rows = x_RC.shape[0];
@@ -66,66 +89,69 @@ internal static unsafe class LayerNormKernel
             var sum = (long)range * width;
             for (var row = start; row < end; row++)
             {
-                BackwardRow(gradient + (row * width), x + (row * width), gain, epsilon, xGradient + (row * width), gainSums + sum, biasSums + sum, width);
+                BackwardRow<TLanes, T>(gradient + (row * width), x + (row * width), gain, epsilon, xGradient + (row * width), gainSums + sum, biasSums + sum, width);
             }
         });
         return sums;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ForwardRow<T>(float* x, float* gain, float* bias, float epsilon, T* y, int width)
+    private static void ForwardRow<TLanes, T>(float* x, float* gain, float* bias, float epsilon, T* y, int width)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
-        var (mean, scale) = Moments(x, width, epsilon);
-        for (var c = 0; c < width; c += Element.Lanes)
+        var (mean, scale) = Moments<TLanes>(x, width, epsilon);
+        for (var c = 0; c < width; c += TLanes.Count)
         {
-            T.Store(((Vector512.Load(x + c) - mean) * scale * Vector512.Load(gain + c)) + Vector512.Load(bias + c), y + c);
+            T.Store(((TLanes.Load(x + c) - mean) * scale * TLanes.Load(gain + c)) + TLanes.Load(bias + c), y + c);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void BackwardRow<T>(T* gradient, float* x, float* gain, float epsilon, float* xGradient, float* gainSum, float* biasSum, int width)
+    private static void BackwardRow<TLanes, T>(T* gradient, float* x, float* gain, float epsilon, float* xGradient, float* gainSum, float* biasSum, int width)
+        where TLanes : unmanaged, ILanes<TLanes>
         where T : unmanaged, IElement<T>
     {
-        var (mean, scale) = Moments(x, width, epsilon);
-        Vector512<float> total = default, along = default;
-        for (var c = 0; c < width; c += Element.Lanes)
+        var (mean, scale) = Moments<TLanes>(x, width, epsilon);
+        TLanes total = default, along = default;
+        for (var c = 0; c < width; c += TLanes.Count)
         {
-            var outer = T.Load(gradient + c);
-            var normal = (Vector512.Load(x + c) - mean) * scale;
-            var inner = outer * Vector512.Load(gain + c);
+            var outer = T.Load<TLanes>(gradient + c);
+            var normal = (TLanes.Load(x + c) - mean) * scale;
+            var inner = outer * TLanes.Load(gain + c);
             total += inner;
             along += inner * normal;
-            (Vector512.Load(gainSum + c) + (outer * normal)).Store(gainSum + c);
-            (Vector512.Load(biasSum + c) + outer).Store(biasSum + c);
+            (TLanes.Load(gainSum + c) + (outer * normal)).Store(gainSum + c);
+            (TLanes.Load(biasSum + c) + outer).Store(biasSum + c);
         }
 
-        var meanInner = Vector512.Create(Vector512.Sum(total) / width);
-        var meanAlong = Vector512.Create(Vector512.Sum(along) / width);
-        for (var c = 0; c < width; c += Element.Lanes)
+        var meanInner = TLanes.Create(TLanes.Sum(total) / width);
+        var meanAlong = TLanes.Create(TLanes.Sum(along) / width);
+        for (var c = 0; c < width; c += TLanes.Count)
         {
-            var normal = (Vector512.Load(x + c) - mean) * scale;
-            var inner = T.Load(gradient + c) * Vector512.Load(gain + c);
+            var normal = (TLanes.Load(x + c) - mean) * scale;
+            var inner = T.Load<TLanes>(gradient + c) * TLanes.Load(gain + c);
             ((inner - meanInner - (normal * meanAlong)) * scale).Store(xGradient + c);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> Mean, Vector512<float> Scale) Moments(float* x, int width, float epsilon)
+    private static (TLanes Mean, TLanes Scale) Moments<TLanes>(float* x, int width, float epsilon)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        Vector512<float> sum = default, squares = default;
-        for (var c = 0; c < width; c += Element.Lanes)
+        TLanes sum = default, squares = default;
+        for (var c = 0; c < width; c += TLanes.Count)
         {
-            sum += Vector512.Load(x + c);
+            sum += TLanes.Load(x + c);
         }
 
-        var mean = Vector512.Create(Vector512.Sum(sum) / width);
-        for (var c = 0; c < width; c += Element.Lanes)
+        var mean = TLanes.Create(TLanes.Sum(sum) / width);
+        for (var c = 0; c < width; c += TLanes.Count)
         {
-            var centered = Vector512.Load(x + c) - mean;
+            var centered = TLanes.Load(x + c) - mean;
             squares += centered * centered;
         }
 
-        return (mean, Vector512.Create(1 / MathF.Sqrt((Vector512.Sum(squares) / width) + epsilon)));
+        return (mean, TLanes.Create(1 / MathF.Sqrt((TLanes.Sum(squares) / width) + epsilon)));
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using Dalle.Model.Kernels;
 using static TorchSharp.torch;
 
@@ -11,7 +10,7 @@ internal abstract class Attention : IDisposable
 {
     /// <summary>The fastest implementation for a device and a shape.</summary>
     public static Attention Create(TransformerConfig config, AttentionKind kind, Device device) =>
-        Vector512.IsHardwareAccelerated && device.type == TorchSharp.DeviceType.CPU && config.HeadWidth % Element.Lanes == 0
+        TensorMemory.HasVectors && device.type == TorchSharp.DeviceType.CPU && config.HeadWidth % Element.Lanes == 0
             ? new TiledAttention(config, kind)
             : new DenseAttention(config, kind, device);
 

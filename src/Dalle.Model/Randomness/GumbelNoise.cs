@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Dalle.Model.Randomness;
 
@@ -19,12 +20,24 @@ internal static class GumbelNoise
     /// <param name="position">The step, or the image position.</param>
     public static void Fill(Span<float> noise, ulong seed, Purpose purpose, int stream, int position)
     {
+        // Number 32 g + 8 w + i has word w of counter 8 g + i.
         for (var start = 0; start < noise.Length; start += GroupSize)
         {
-            // Number 32 g + 8 w + i has word w of counter 8 g + i.
-            var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)stream, (uint)purpose);
-            Gumbel(xy).CopyTo(noise[start..]);
-            Gumbel(zw).CopyTo(noise[(start + Vector512<float>.Count)..]);
+            var group = noise.Slice(start, GroupSize);
+            if (Vector512.IsHardwareAccelerated || !Avx2.IsSupported)
+            {
+                var (xy, zw) = Philox.EightBlocks(seed, (uint)(start / 4), (uint)position, (uint)stream, (uint)purpose);
+                Gumbel(xy).CopyTo(group);
+                Gumbel(zw).CopyTo(group[16..]);
+            }
+            else
+            {
+                var (x, y, z, w) = Philox.EightBlocksOfAvx2(seed, (uint)(start / 4), (uint)position, (uint)stream, (uint)purpose);
+                Gumbel(x).CopyTo(group);
+                Gumbel(y).CopyTo(group[8..]);
+                Gumbel(z).CopyTo(group[16..]);
+                Gumbel(w).CopyTo(group[24..]);
+            }
         }
     }
 
@@ -38,5 +51,16 @@ internal static class GumbelNoise
         var exponential = Vector512.ConditionalSelect(
             Vector512.LessThan(u, Vector512.Create(1 / 64f)), series, -Vector512.Log(Vector512<float>.One - u));
         return -Vector512.Log(exponential);
+    }
+
+    // The same in shorter vectors: a Vector512 that the processor does not have costs twice the time.
+    private static Vector256<float> Gumbel(Vector256<uint> words)
+    {
+        var u = (Vector256.ConvertToSingle((words >>> 1).AsInt32()) + Vector256.Create(0.5f)) * MathF.ScaleB(1, -31);
+        u = Vector256.Min(u, Vector256.Create(1 - MathF.ScaleB(1, -24)));
+        var series = u * (Vector256<float>.One + (u * (Vector256.Create(1 / 2f) + (u * (Vector256.Create(1 / 3f) + (u * 0.25f))))));
+        var exponential = Vector256.ConditionalSelect(
+            Vector256.LessThan(u, Vector256.Create(1 / 64f)), series, -Vector256.Log(Vector256<float>.One - u));
+        return -Vector256.Log(exponential);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Dalle.Model.Randomness;
 
 namespace Dalle.Model.Tests.Randomness;
@@ -28,6 +29,21 @@ public sealed class PhiloxTests
         for (var lane = 0; lane < 8; lane++)
         {
             Assert.Equal(Philox.Block(key, (first + (uint)lane, y, z, w)), (xy[lane], xy[lane + 8], zw[lane], zw[lane + 8]));
+        }
+    }
+
+    [Theory]
+    [InlineData(0UL, 0u, 0u, 0u, 0u)]
+    [InlineData(0x299f31d0a4093822UL, 0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u)]
+    [InlineData(ulong.MaxValue, uint.MaxValue - 3, uint.MaxValue, uint.MaxValue, uint.MaxValue)]
+    public void EightBlocksOfAvx2_EqualsEachBlock(ulong key, uint first, uint y, uint z, uint w)
+    {
+        Assert.SkipUnless(Avx2.IsSupported, "The processor has no AVX2.");
+        var (x8, y8, z8, w8) = Philox.EightBlocksOfAvx2(key, first, y, z, w);
+
+        for (var lane = 0; lane < 8; lane++)
+        {
+            Assert.Equal(Philox.Block(key, (first + (uint)lane, y, z, w)), (x8[lane], y8[lane], z8[lane], w8[lane]));
         }
     }
 }
