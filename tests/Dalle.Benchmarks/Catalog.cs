@@ -1,6 +1,7 @@
 using Dalle.Benchmarks.DiscreteVae;
 using Dalle.Benchmarks.Prior;
 using Dalle.Benchmarks.Sampling;
+using Dalle.Benchmarks.Training;
 
 namespace Dalle.Benchmarks;
 
@@ -13,6 +14,7 @@ internal static class Catalog
         new PriorTrainProbe(),
         new DiscreteVaeTrain(),
         new DiscreteVaeCodec(),
+        new SlicedTraining(),
         new Generate(),
     ];
 }

@@ -37,7 +37,7 @@ public sealed partial record Preset
         },
         PriorTraining = new PriorTraining
         {
-            Updates = 3_000,
+            Updates = 2_500,
             BatchSize = 8,
             LearningRate = 1e-3,
             WarmUp = 100,
