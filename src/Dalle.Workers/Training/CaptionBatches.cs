@@ -45,14 +45,13 @@ internal sealed class CaptionBatches(IDataset dataset, TextTokenizer tokenizer, 
         return batch;
     }
 
-    /// <summary>First captions of held-out samples with their text tokens, in order; of training samples where none are held out.</summary>
+    /// <summary>First captions of <see cref="EvaluationSamples"/> with their text tokens.</summary>
     /// <param name="most">At most this many.</param>
-    public IReadOnlyList<(string Caption, IReadOnlyList<int> Tokens)> ReadHeldOutCaptions(int most)
-    {
-        var first = dataset.TrainingCount < dataset.Count ? dataset.TrainingCount : 0;
-        return [.. Enumerable.Range(first, Math.Min(most, dataset.Count - first)).Select(index => dataset.GetCaptions(index)[0])
-            .Select(caption => (caption, (IReadOnlyList<int>)[.. tokenizer.Encode(caption).Take(config.TextLength)]))];
-    }
+    public IReadOnlyList<(string Caption, IReadOnlyList<int> Tokens)> ReadHeldOutCaptions(int most) =>
+    [
+        .. EvaluationSamples.Of(dataset, most).Select(index => dataset.GetCaptions(index)[0])
+            .Select(caption => (caption, (IReadOnlyList<int>)[.. tokenizer.Encode(caption).Take(config.TextLength)])),
+    ];
 
     public void Dispose() => cache.Dispose();
 }

@@ -36,6 +36,7 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
     private readonly DiscreteVaeTraining _training;
     private readonly DiscreteVaeTrainer _trainer;
     private readonly float[] _heldOut;
+    private readonly float[] _shown;
     private readonly int _size;
 
     public DiscreteVaeUpdates(StageContext context, PictureBatches batches, Device device)
@@ -44,6 +45,7 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
         _size = context.Preset.DiscreteVae.ImageSize;
         _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device);
         _heldOut = batches.ReadHeldOut(EvaluatedPictures);
+        _shown = batches.ReadHeldOut(ShownPictures);
     }
 
     public int Count => _training.Updates;
@@ -76,9 +78,8 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
     public IEnumerable<TrainingEvent> Evaluate(int step)
     {
         using var scope = NewDisposeScope();
-        var pixels = Pixels.ToTensor(_heldOut, _size, _device);
-        var measured = _trainer.Evaluate(pixels);
-        var shown = pixels.narrow(0, 0, Math.Min(ShownPictures, pixels.shape[0]));
+        var measured = _trainer.Evaluate(Pixels.ToTensor(_heldOut, _size, _device));
+        var shown = Pixels.ToTensor(_shown, _size, _device);
         var reconstructed = _trainer.AveragedNetwork.Decode(_trainer.AveragedNetwork.Encode(shown));
         var sheet = ContactSheet.Draw(
             [.. Pixels.ToPictures(shown).Concat(Pixels.ToPictures(reconstructed)).Select(picture => (picture, (string?)null))],

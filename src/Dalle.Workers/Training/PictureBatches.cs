@@ -28,16 +28,15 @@ internal sealed class PictureBatches(IDataset dataset, ulong seed, int batchSize
     /// <summary>Whether the dataset holds any sample out.</summary>
     public bool HasHeldOut => dataset.TrainingCount < dataset.Count;
 
-    /// <summary>Held-out pictures, centred, in order; training pictures where none are held out.</summary>
+    /// <summary>Pictures of <see cref="EvaluationSamples"/>, centred.</summary>
     /// <param name="most">At most this many.</param>
     public float[] ReadHeldOut(int most)
     {
-        var first = HasHeldOut ? dataset.TrainingCount : 0;
-        var count = Math.Min(most, dataset.Count - first);
-        var pixels = new float[count * PictureLength];
-        for (var i = 0; i < count; i++)
+        var samples = EvaluationSamples.Of(dataset, most);
+        var pixels = new float[samples.Length * PictureLength];
+        for (var i = 0; i < samples.Length; i++)
         {
-            PictureAugmentation.Centre(dataset.ReadPicture(first + i), size, pixels.AsSpan(i * PictureLength, PictureLength));
+            PictureAugmentation.Centre(dataset.ReadPicture(samples[i]), size, pixels.AsSpan(i * PictureLength, PictureLength));
         }
 
         return pixels;
