@@ -6,7 +6,7 @@ namespace Dalle.Model.Presets;
 
 public sealed partial record Preset
 {
-    private const int TinyUpdates = 4_000;
+    private const int TinyUpdates = 5_000;
 
     /// <summary>The quickstart's: trains both stages on two processor cores in minutes.</summary>
     public static Preset Tiny { get; } = new()
@@ -38,7 +38,7 @@ public sealed partial record Preset
         },
         PriorTraining = new PriorTraining
         {
-            Updates = 5_000,
+            Updates = 6_000,
             BatchSize = 8,
             LearningRate = 1.5e-3,
             WarmUp = 100,
