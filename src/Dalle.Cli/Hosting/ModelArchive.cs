@@ -4,10 +4,10 @@ using Dalle.Contracts.Models;
 
 namespace Dalle.Cli.Hosting;
 
-/// <summary>A model outside any silo: its files and <c>model.json</c>, the manifest that names each file's SHA-256.</summary>
+/// <summary>A model outside any silo: its files and <c>manifest.json</c>, which names each file's SHA-256.</summary>
 internal static class ModelArchive
 {
-    public const string ManifestFile = "model.json";
+    public const string ManifestFile = "manifest.json";
 
     /// <summary>Copies the files named by the manifest, checked on the way, and writes the manifest last.</summary>
     public static async Task Export(ModelManifest model, string source, string target, CancellationToken cancellationToken)

@@ -262,7 +262,7 @@ public sealed class DataCommandsTests : IDisposable
 
     /// <summary>The way of the README, with a model that learns nothing.</summary>
     [Fact]
-    public async Task Train_OnAnImportedFolder_PublishesAModel_AndSaysWhichPicturesItMeasured()
+    public async Task Train_OnAnImportedFolder_PublishesAModel_ThatMovesToAnotherMachine()
     {
         WritePictures(12);
         await DalleProcess.Run("data", "import", _folder.File("pictures"), "--out", Out, "--held-out", "0");
@@ -275,6 +275,15 @@ public sealed class DataCommandsTests : IDisposable
         Assert.Contains("dvae 2: training psnr", train.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("held-out", train.Output, StringComparison.Ordinal);
         Assert.True(model.Json.GetProperty("metrics").TryGetProperty("trainingPsnr", out _), model.Output);
+
+        string[] elsewhere = ["--data-dir", _folder.File("elsewhere")];
+        var export = await DalleProcess.Run(["models", "export", "greys", "--out", _folder.File("greys.model"), .. home]);
+        var import = await DalleProcess.Run(["models", "import", _folder.File("greys.model"), .. elsewhere]);
+        Assert.True(export.ExitCode == ExitCodes.Success, export.Error);
+        Assert.True(import.ExitCode == ExitCodes.Success, import.Error);
+        Assert.Equal(ExitCodes.Success, (await DalleProcess.Run(["generate", "grey", "-n", "1", "--out", _folder.File("drawn"), .. elsewhere])).ExitCode);
+        Assert.Single(Directory.GetFiles(_folder.File("drawn")));
+
         foreach (var preview in (string[])["dvae-2.png", "prior-2.png"])
         {
             var png = await File.ReadAllBytesAsync(Path.Combine(_folder.File("previews"), preview), TestContext.Current.CancellationToken);

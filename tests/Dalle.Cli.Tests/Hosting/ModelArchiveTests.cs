@@ -15,11 +15,16 @@ public sealed class ModelArchiveTests : IDisposable
     {
         Directory.CreateDirectory(_artifacts.File("models/demo"));
         File.WriteAllText(_artifacts.File("models/demo/prior.safetensors"), "weights");
+        File.WriteAllText(_artifacts.File("models/demo/model.json"), "card");
         _model = new ModelManifest
         {
             Name = "demo", Preset = "tiny", Path = "models/demo", Published = DateTimeOffset.UnixEpoch, ImageSize = 32, GridSize = 8, Parameters = 7, JobId = "job",
             Metrics = new Dictionary<string, double> { ["psnr"] = 26.4 },
-            Files = new Dictionary<string, string> { ["prior.safetensors"] = Convert.ToHexStringLower(SHA256.HashData("weights"u8)) },
+            Files = new Dictionary<string, string>
+            {
+                ["prior.safetensors"] = Convert.ToHexStringLower(SHA256.HashData("weights"u8)),
+                ["model.json"] = Convert.ToHexStringLower(SHA256.HashData("card"u8)),
+            },
         };
     }
 
@@ -51,7 +56,7 @@ public sealed class ModelArchiveTests : IDisposable
     public async Task Import_OfAManifestThatPointsOutside_IsRefused()
     {
         await Export();
-        var manifest = _outside.File("demo/model.json");
+        var manifest = _outside.File("demo/manifest.json");
         var hostile = (await File.ReadAllTextAsync(manifest, TestContext.Current.CancellationToken)).Replace("prior.safetensors", "../../secret", StringComparison.Ordinal);
         await File.WriteAllTextAsync(manifest, hostile, TestContext.Current.CancellationToken);
 
