@@ -86,7 +86,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         // The relaxation looks at the whole batch; before and after it, slices go their own way.
         var logits = _network.Run(slices, (network, slice) => network.Encoder.Forward(slice.Of(pixels_BCHW)).DetachFromDisposeScope());
         Attach(scope, logits);
-        var logits_NK = cat([.. logits.Select(part => part.detach())]);
+        var logits_NK = SlicedNetwork<DiscreteVae>.Join([.. logits.Select(part => part.detach())]);
         var relaxation = new Relaxation(logits_NK, Noise(step, logits_NK), tau, klWeight / subPixels, usageWeight);
         var decoded = _network.Run(slices, (network, slice) =>
         {
@@ -99,7 +99,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         });
         Attach(scope, decoded.Select(part => part.Gradient_nK));
         var measured = report ? Measure() : null;
-        var gradient_NK = relaxation.LogitGradient(cat([.. decoded.Select(part => part.Gradient_nK)]));
+        var gradient_NK = relaxation.LogitGradient(SlicedNetwork<DiscreteVae>.Join([.. decoded.Select(part => part.Gradient_nK)]));
         _network.Run(slices, (_, slice) =>
         {
             logits[slice.Index].backward([slice.Rows(gradient_NK, config.TokenCount)]);

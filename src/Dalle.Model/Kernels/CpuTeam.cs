@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Dalle.Model.Kernels;
 
 /// <summary>
-/// Runs C# loops on the threads that libtorch computes with. Threads of our own would compete with libtorch's, which keep spinning on their cores for
-/// a while after each operation. Where libtorch's thread library is not GNU's, the thread pool serves. What a part computes with libtorch stays on its thread.
+/// Runs C# loops on the threads that libtorch computes with. Threads of our own would compete with libtorch's for the cores.
+/// What a part computes with libtorch stays on its thread. Where libtorch's thread library is not GNU's, the thread pool serves, and that is not so.
 /// </summary>
 internal static unsafe class CpuTeam
 {
@@ -32,7 +32,7 @@ internal static unsafe class CpuTeam
         }
 
         var round = new Round(parts, work);
-        if (Parallel is null)
+        if (Parallel is null || SetThreads is null)
         {
             System.Threading.Tasks.Parallel.For(0, threads, _ => round.TakePart());
         }

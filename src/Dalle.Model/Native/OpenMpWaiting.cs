@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 namespace Dalle.Model.Native;
 
 /// <summary>
-/// How libtorch's threads wait for each other. By default GNU's OpenMP spins for milliseconds before it sleeps: alone on the machine that gains nothing here, and beside
+/// How libtorch's threads wait for each other. By default GNU's OpenMP spins for milliseconds before it sleeps: beside
 /// another busy process it takes the time that the thread waited for needs (an update of a small network then takes two to three times as long).
 /// </summary>
 internal static unsafe class OpenMpWaiting
 {
-    /// <summary>Lets waiting threads sleep after some ten microseconds. To be called before libtorch is loaded; what the environment says already stands.</summary>
+    /// <summary>Lets waiting threads sleep after 1,000 turns of the spin. To be called before libtorch is loaded; what the environment says already stands.</summary>
     public static void SpinBriefly()
     {
         // The runtime's own copy of the environment is not the one that C libraries read.

@@ -59,6 +59,9 @@ internal sealed class SlicedNetwork<TNetwork> : IDisposable
         return results;
     }
 
+    /// <summary>The slices' rows as one tensor; of a single slice its own, not a copy.</summary>
+    public static Tensor Join(Tensor[] rows) => rows is [var whole] ? whole : cat(rows);
+
     /// <summary>Zeroes the gradients; to be called before the first backward pass of an update.</summary>
     public void ZeroGradients()
     {
