@@ -12,6 +12,7 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 
     /// <summary>One call within a deadline.</summary>
     /// <exception cref="TimeoutException">The cluster did not answer in time.</exception>
+    /// <exception cref="ClusterUnavailableException">No silo takes the call.</exception>
     public async Task<T> Ask<T>(string what, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken, TimeSpan? within = null)
     {
         var deadline = within ?? options.CallTimeout;
@@ -24,6 +25,10 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
         {
             await leaving.CancelAsync();
             throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
+        }
+        catch (Exception error) when (error is OrleansException || IsWithoutSilo(error))
+        {
+            throw new ClusterUnavailableException($"{what}: no silo of the cluster takes calls; it may be stopping. Try again, or start one with 'dalle silo'.", error);
         }
     }
 
@@ -96,6 +101,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 
     /// <summary>Whether an error speaks of the connection or the silo, not of what was asked.</summary>
     private static bool IsCut(Exception error) => error is not (InvalidRequestException or NotFoundException or OverloadedException or GenerationFailedException);
+
+    /// <summary>Orleans' error where no silo that is left offers the grain. It has no type of its own; contracts do not throw this one.</summary>
+    private static bool IsWithoutSilo(Exception error) => error is ArgumentException { ParamName: null };
 
     /// <summary>Disposes a stream without waiting for it: its silo may be gone.</summary>
     private static void Abandon<T>(IAsyncEnumerator<T> stream) => _ = Task.Run(async () =>

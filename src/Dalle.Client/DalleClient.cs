@@ -166,7 +166,9 @@ public sealed class DalleClient : IAsyncDisposable
     {
         if (_connection is not null)
         {
-            await _connection.StopAsync();
+            // Taking leave of a silo that is gone would take half a minute.
+            using var patience = new CancellationTokenSource(CourtesyTimeout);
+            await _connection.StopAsync(patience.Token);
             _connection.Dispose();
         }
     }

@@ -23,3 +23,6 @@ public sealed class OverloadedException(string message, TimeSpan retryAfter) : E
 /// <summary>A generation session ended without its pictures, and will not give them.</summary>
 [GenerateSerializer, Alias("GenerationFailedException")]
 public sealed class GenerationFailedException(string message) : Exception(message);
+
+/// <summary>No silo of the cluster can be reached, or none takes calls now: it stops or starts. Worth trying again.</summary>
+public sealed class ClusterUnavailableException(string message, Exception cause) : Exception(message, cause);

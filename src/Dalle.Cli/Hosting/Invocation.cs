@@ -41,7 +41,7 @@ internal static class Invocation
     {
         OverloadedException overloaded => $"{OneLine(overloaded.Message)} Try again in {overloaded.RetryAfter.TotalSeconds:0} s.",
         CommandException or InvalidRequestException or NotFoundException or SourceException or InvalidDataException or IOException or UnauthorizedAccessException
-            or TimeoutException or OptionsValidationException => OneLine(exception.Message),
+            or TimeoutException or ClusterUnavailableException or OptionsValidationException => OneLine(exception.Message),
         AggregateException { InnerExceptions: [var only] } => Reason(only),
         _ => $"unexpected {exception.GetType().Name}: {OneLine(exception.Message)} (--verbose shows where.)",
     };

@@ -6,7 +6,7 @@ namespace Dalle.Model.Presets;
 
 public sealed partial record Preset
 {
-    private const int TinyUpdates = 5_000;
+    private const int TinyUpdates = 3_000;
 
     /// <summary>The quickstart's: trains both stages on two processor cores in minutes.</summary>
     public static Preset Tiny { get; } = new()
@@ -26,6 +26,9 @@ public sealed partial record Preset
             LearningRate = new(4e-3, 1e-5, TinyUpdates),
             KlWeight = new(0, 0, 0),
             Tau = new(1, 0.1, TinyUpdates * 8 / 10),
+
+            // A variance that forgets within 100 updates: at the paper's 0.999 and so large a step size a run may break down to a single code within a dozen updates.
+            Optimizer = new(0.9, 0.99, 1e-8, 1e-4),
             AverageDecay = 0.99,
             LogScaleFloor = -2,
 
@@ -34,13 +37,13 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig
         {
-            Layers = 6, Width = 128, Heads = 8, TextLength = 16, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 128, EmbeddingDeviation = 0.3, UnembeddingDeviation = 0.05,
+            Layers = 4, Width = 128, Heads = 8, TextLength = 16, TextVocabulary = 512, GridSize = 8, ImageVocabulary = 128, EmbeddingDeviation = 0.3, UnembeddingDeviation = 0.05,
         },
         PriorTraining = new PriorTraining
         {
             Updates = 6_000,
             BatchSize = 8,
-            LearningRate = 1.5e-3,
+            LearningRate = 1e-3,
             WarmUp = 100,
 
             // Large steps to the end: the average over the last few hundred weights stands in for small ones.
@@ -64,6 +67,6 @@ public sealed partial record Preset
     {
         Name = "tiny-full",
         Summary = "As tiny, with a longer course of the prior",
-        PriorTraining = Tiny.PriorTraining with { Updates = 16_000, CosineFloor = 0.05, AverageDecay = 0.99 },
+        PriorTraining = Tiny.PriorTraining with { Updates = 20_000, CosineFloor = 0.05, AverageDecay = 0.99 },
     };
 }

@@ -17,13 +17,13 @@ internal sealed class SiloProcess : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Starts a silo and waits until it serves.</summary>
-    public static async Task<SiloProcess> Start(string dataFolder)
+    public static async Task<SiloProcess> Start(string dataFolder, DalleClientOptions? options = null)
     {
         var process = RunningDalle.Start("silo", "--http-port", "0", "--data-dir", dataFolder);
         try
         {
             await process.Line("Serving ");
-            return new(process, await DalleClient.Connect(dataFolder, cancellationToken: Token));
+            return new(process, await DalleClient.Connect(dataFolder, options, Token));
         }
         catch
         {

@@ -26,7 +26,7 @@ internal static class ErrorAnswers
         BadHttpRequestException { InnerException: JsonException json } => BodyErrors.Of(json, endpoint),
         BadHttpRequestException bad => Of(bad.StatusCode),
         GenerationFailedException failed => Fault(StatusCodes.Status500InternalServerError, failed.Message, "generation_failed"),
-        TimeoutException or OrleansException => Fault(StatusCodes.Status503ServiceUnavailable, "The cluster does not answer; try again.", "unavailable", Recovery),
+        TimeoutException or OrleansException or ClusterUnavailableException => Fault(StatusCodes.Status503ServiceUnavailable, "The cluster does not answer; try again.", "unavailable", Recovery),
         _ => Fault(StatusCodes.Status500InternalServerError, "The silo failed at this request; its log says how, under the request's id.", "internal_error"),
     };
 
