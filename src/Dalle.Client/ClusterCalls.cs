@@ -26,9 +26,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
             await leaving.CancelAsync();
             throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
         }
-        catch (Exception error) when (error is OrleansException || IsWithoutSilo(error))
+        catch (Exception error) when (IsUnavailable(error))
         {
-            throw new ClusterUnavailableException($"{what}: no silo of the cluster takes calls; it may be stopping. Try again, or start one with 'dalle silo'.", error);
+            throw Unavailable(what, error);
         }
     }
 
@@ -95,6 +95,10 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 {
                     return null;
                 }
+                catch (Exception error) when (IsUnavailable(error))
+                {
+                    throw Unavailable(what, error);
+                }
             }
         }
     }
@@ -102,8 +106,11 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
     /// <summary>Whether an error speaks of the connection or the silo, not of what was asked.</summary>
     private static bool IsCut(Exception error) => error is not (InvalidRequestException or NotFoundException or OverloadedException or GenerationFailedException);
 
-    /// <summary>Orleans' error where no silo that is left offers the grain. It has no type of its own; contracts do not throw this one.</summary>
-    private static bool IsWithoutSilo(Exception error) => error is ArgumentException { ParamName: null };
+    /// <summary>Whether no silo took a call. Where none that is left offers the grain Orleans' error has no type of its own; contracts do not throw this one.</summary>
+    private static bool IsUnavailable(Exception error) => error is OrleansException or ArgumentException { ParamName: null };
+
+    private static ClusterUnavailableException Unavailable(string what, Exception error) =>
+        new($"{what}: no silo of the cluster takes calls; it may be stopping. Try again, or start one with 'dalle silo'.", error);
 
     /// <summary>Disposes a stream without waiting for it: its silo may be gone.</summary>
     private static void Abandon<T>(IAsyncEnumerator<T> stream) => _ = Task.Run(async () =>

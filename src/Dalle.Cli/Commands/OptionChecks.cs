@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Dalle.Cli.Commands;
 
-/// <summary>Ranges of options, checked while parsing, so that a bad value is a usage error and nothing is started.</summary>
+/// <summary>Values that options take, checked while parsing, so that a bad value is a usage error and nothing is started.</summary>
 internal static class OptionChecks
 {
     /// <summary>Refuses a value below <paramref name="least"/>.</summary>
@@ -18,6 +18,19 @@ internal static class OptionChecks
             {
                 var range = most == double.MaxValue ? $"at least {least}" : $"{least} to {most}";
                 result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} expects {range}, got {token.Value}."));
+            }
+        });
+        return option;
+    }
+
+    /// <summary>Refuses a value that is none of the names.</summary>
+    public static Option<string> OneOf(this Option<string> option, IEnumerable<string> names)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && !names.Contains(token.Value, StringComparer.Ordinal))
+            {
+                result.AddError($"{option.Name} expects one of {string.Join(", ", names)}; got '{token.Value}'.");
             }
         });
         return option;

@@ -12,7 +12,7 @@ internal static class SiloCommand
     public static Command Create()
     {
         var httpPort = new Option<int?>("--http-port") { Description = "Port of the HTTP API; 0 for a free one. Default: 8080.", HelpName = "PORT" }.Within(0, 65535);
-        var address = new Option<string?>("--address") { Description = "Address to listen on. Default: 127.0.0.1, this machine only.", HelpName = "IP" };
+        var address = new Option<string?>("--address") { Description = "Address the HTTP API listens on. Default: 127.0.0.1, this machine only.", HelpName = "IP" };
         var redis = new Option<string?>("--redis") { Description = "A Redis, Valkey or Garnet for cluster state. Default: a store of its own in the data folder.", HelpName = "HOST:PORT" };
         var command = new Command("silo", "Serve: run training jobs, draw pictures, answer the HTTP API.") { httpPort, address, redis };
         command.SetAction((parsed, cancellationToken) => Run(

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Dalle.Cli.Hosting;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
+using Dalle.Model.Presets;
 
 namespace Dalle.Cli.Commands;
 
@@ -10,7 +11,8 @@ internal static class TrainCommand
 {
     public static Command Create()
     {
-        var preset = new Option<string>("--preset") { Description = "The networks and how they learn: tiny, tiny-full, emoji, ...", HelpName = "NAME", Required = true };
+        var preset = new Option<string>("--preset") { Description = $"The networks and how they learn: {string.Join(", ", Preset.All.Select(known => known.Name))}.", HelpName = "NAME", Required = true }
+            .OneOf(Preset.All.Select(known => known.Name));
         var dataset = new Option<string>("--data") { Description = "Folder written by 'dalle data import', or the built-in 'scenes'.", HelpName = "DIR", Required = true };
         var model = new Option<string>("--model") { Description = "Name to publish the model under.", HelpName = "NAME", Required = true };
         var seed = new Option<ulong>("--seed") { Description = "Seed of every random number of the job. Default: 0.", HelpName = "N" };

@@ -29,15 +29,14 @@ internal sealed class ClusterConnection : IAsyncDisposable
     {
         if (await FindSilo(context.DataDirectory, cancellationToken) is { } card)
         {
-            return new(await DalleClient.Connect(card, cancellationToken: cancellationToken), Path.Combine(context.DataDirectory, "artifacts"), embedded: null);
+            return new(await DalleClient.Connect(card, cancellationToken: cancellationToken), card.Artifacts, embedded: null);
         }
 
         var silo = SiloHost.Build(context, options => options.HttpPort = 0);
         try
         {
             await silo.StartAsync(cancellationToken);
-            var artifacts = Path.Combine(context.DataDirectory, "artifacts");
-            return new(DalleClient.For(silo.Services), artifacts, silo);
+            return new(DalleClient.For(silo.Services), SiloCard.Read(context.DataDirectory)!.Artifacts, silo);
         }
         catch
         {

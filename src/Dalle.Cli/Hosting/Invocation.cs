@@ -40,7 +40,7 @@ internal static class Invocation
     internal static string Reason(Exception exception) => exception switch
     {
         OverloadedException overloaded => $"{OneLine(overloaded.Message)} Try again in {overloaded.RetryAfter.TotalSeconds:0} s.",
-        CommandException or InvalidRequestException or NotFoundException or SourceException or InvalidDataException or IOException or UnauthorizedAccessException
+        CommandException or InvalidRequestException or NotFoundException or GenerationFailedException or SourceException or InvalidDataException or IOException or UnauthorizedAccessException
             or TimeoutException or ClusterUnavailableException or OptionsValidationException => OneLine(exception.Message),
         AggregateException { InnerExceptions: [var only] } => Reason(only),
         _ => $"unexpected {exception.GetType().Name}: {OneLine(exception.Message)} (--verbose shows where.)",

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Dalle.Contracts;
 using Dalle.Contracts.Models;
 
 namespace Dalle.Cli.Hosting;
@@ -36,10 +37,12 @@ internal static class ModelArchive
         }
 
         var exported = Read(await File.ReadAllTextAsync(manifest, cancellationToken), manifest);
+        var published = Names.Check(name ?? exported.Name, "a model's name");
+
         // A folder of its own: importing over a published name leaves the old files to whoever still reads them.
-        var path = Path.Combine("models", $"{name ?? exported.Name}-{now.UtcDateTime:yyyyMMddHHmmss}");
+        var path = $"models/{published}-{now.UtcDateTime:yyyyMMddHHmmss}";
         await CopyChecked(exported, source, Path.Combine(artifacts, path), cancellationToken);
-        return exported with { Name = name ?? exported.Name, Path = path, Published = now, JobId = null };
+        return exported with { Name = published, Path = path, Published = now, JobId = null };
     }
 
     /// <summary>Deletes a model's folder in the artifact store.</summary>

@@ -35,7 +35,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
 
         var report = Report(status, generating, evaluation, images);
         await File.WriteAllTextAsync(Path.Combine(folder, "report.json"), Terminal.ToJson(report) + "\n", cancellationToken);
-        context.Terminal.WriteJson(report);
+        context.Terminal.WriteJsonLine(report);
         context.Terminal.SayLine($"{Figures.Duration(TimeSpan.FromSeconds(report.Seconds.Total))} in all. Pictures, contact-sheet.png and report.json are in {folder}.");
         context.Terminal.SayLine($"Draw more: {context.CommandFor("generate \"a small cyan triangle right of a large green square\"")}");
         return ExitCodes.Success;

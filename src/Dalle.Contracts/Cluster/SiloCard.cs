@@ -7,7 +7,8 @@ namespace Dalle.Contracts.Cluster;
 /// <param name="Gateway">Where cluster clients connect, as <c>address:port</c>.</param>
 /// <param name="Http">Base address of the HTTP API.</param>
 /// <param name="ClusterId">The cluster it is part of; clients must name the same.</param>
-public sealed record SiloCard(int ProcessId, string Gateway, string Http, string ClusterId)
+/// <param name="Artifacts">Root of its artifact store, in full.</param>
+public sealed record SiloCard(int ProcessId, string Gateway, string Http, string ClusterId, string Artifacts)
 {
     /// <summary>Name of the file in the data folder.</summary>
     public const string FileName = "silo.json";

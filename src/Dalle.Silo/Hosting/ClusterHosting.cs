@@ -42,10 +42,10 @@ internal static class ClusterHosting
 
     private static void SetEndpoints(EndpointOptions endpoints, SiloOptions options)
     {
-        var ports = FreePorts.Settle(options.ListenAddress, options.SiloPort, options.GatewayPort);
+        var ports = FreePorts.Settle(options.ClusterListenAddress, options.SiloPort, options.GatewayPort);
         (endpoints.SiloPort, endpoints.GatewayPort) = (ports[0], ports[1]);
         endpoints.AdvertisedIPAddress = options.ReachableAddress;
-        endpoints.SiloListeningEndpoint = new IPEndPoint(options.ListenAddress, ports[0]);
-        endpoints.GatewayListeningEndpoint = new IPEndPoint(options.ListenAddress, ports[1]);
+        endpoints.SiloListeningEndpoint = new IPEndPoint(options.ClusterListenAddress, ports[0]);
+        endpoints.GatewayListeningEndpoint = new IPEndPoint(options.ClusterListenAddress, ports[1]);
     }
 }

@@ -14,14 +14,15 @@ namespace Dalle.Silo.Hosting;
 
 /// <summary>Once the silo serves: says where in the data folder, and wakes the jobs that ran when the cluster last stopped.</summary>
 internal sealed partial class SiloAnnouncement(
-    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, IServer server, IGrainFactory grains, ILogger<SiloAnnouncement> logger)
+    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, IOptions<SiloOptions> options, IServer server, IGrainFactory grains,
+    ILogger<SiloAnnouncement> logger)
     : IHostedLifecycleService
 {
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
         var gateway = self.GatewayAddress.Endpoint;
         var http = server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
-        new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId).Write(folder.Path);
+        new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId, Path.GetFullPath(options.Value.Artifacts)).Write(folder.Path);
         LogServing(logger, http, gateway, folder.Path);
         try
         {

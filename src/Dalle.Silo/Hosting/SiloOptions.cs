@@ -19,11 +19,18 @@ public sealed class SiloOptions
     /// <summary>Folder of checkpoints and models, shared by the silos of a cluster. Default: <c>artifacts</c> in the data folder.</summary>
     public string? ArtifactFolder { get; set; }
 
-    /// <summary>Address the silo, its gateway and HTTP listen on. Default: 127.0.0.1, this machine only.</summary>
+    /// <summary>Address the HTTP API listens on. Default: 127.0.0.1, this machine only.</summary>
     [Required]
     public string Address { get; set; } = IPAddress.Loopback.ToString();
 
-    /// <summary>Address other machines reach this silo at. Default: <see cref="Address"/>; needed where that is 0.0.0.0 or ::.</summary>
+    /// <summary>
+    /// Address that other silos and cluster clients connect to. They show no key: whoever can connect may do anything, so it belongs to a network of trusted machines.
+    /// Default: 127.0.0.1, this machine only.
+    /// </summary>
+    [Required]
+    public string ClusterAddress { get; set; } = IPAddress.Loopback.ToString();
+
+    /// <summary>Address other silos reach this one at. Default: <see cref="ClusterAddress"/>; needed where that is 0.0.0.0 or ::.</summary>
     public string? AdvertisedAddress { get; set; }
 
     /// <summary>Port silos talk to each other on; 0 for a free one. Default: 0.</summary>
@@ -62,7 +69,9 @@ public sealed class SiloOptions
 
     internal IPAddress ListenAddress => IPAddress.Parse(Address);
 
-    internal IPAddress ReachableAddress => IPAddress.Parse(AdvertisedAddress ?? Address);
+    internal IPAddress ClusterListenAddress => IPAddress.Parse(ClusterAddress);
+
+    internal IPAddress ReachableAddress => IPAddress.Parse(AdvertisedAddress ?? ClusterAddress);
 
     internal string Artifacts => ArtifactFolder ?? Path.Combine(DataFolder, "artifacts");
 }
@@ -76,10 +85,11 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
         CheckRanges(SiloOptions.Section, options, faults);
         CheckRanges($"{SiloOptions.Section}:{nameof(options.Http)}", options.Http, faults);
         CheckAddress(nameof(options.Address), options.Address, faults);
-        CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? options.Address, faults);
+        CheckAddress(nameof(options.ClusterAddress), options.ClusterAddress, faults);
+        CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? IPAddress.Loopback.ToString(), faults);
         if (faults.Count == 0 && (options.ReachableAddress.Equals(IPAddress.Any) || options.ReachableAddress.Equals(IPAddress.IPv6Any)))
         {
-            faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.Address} listens everywhere; name the one address other machines reach this silo at.");
+            faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.ClusterAddress} listens everywhere; name the one address other silos reach this one at.");
         }
 
         if (faults.Count == 0 && !IPAddress.IsLoopback(options.ListenAddress) && options.Http.ApiKey is null)

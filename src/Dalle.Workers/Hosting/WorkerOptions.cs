@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Dalle.Workers.Devices;
 using Microsoft.Extensions.Options;
 
 namespace Dalle.Workers.Hosting;
@@ -9,6 +10,11 @@ public sealed class WorkerOptions
     /// <summary>Folder of checkpoints, token caches and published models; silos of one cluster share it. Default: <c>artifacts</c> in the working folder.</summary>
     [Required(ErrorMessage = "WorkerOptions.ArtifactFolder: expected a folder, got nothing.")]
     public string ArtifactFolder { get; set; } = "artifacts";
+
+    /// <summary>Device to compute on: <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, ... Default: <c>auto</c>, the first graphics card if libtorch finds one, else the processor.</summary>
+    [Required]
+    [RegularExpression(DeviceSelection.Pattern, ErrorMessage = "WorkerOptions.Device: expected auto, cpu, cuda or cuda:N.")]
+    public string Device { get; set; } = DeviceSelection.Automatic;
 
     /// <summary>libtorch threads of work that does not bring its own count (training jobs do). Default: the machine's processors.</summary>
     [Range(1, 1024, ErrorMessage = "WorkerOptions.DeviceThreads: expected 1 to 1024 threads.")]

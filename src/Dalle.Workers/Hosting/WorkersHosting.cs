@@ -6,7 +6,6 @@ using Dalle.Workers.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using TorchSharp;
 
 namespace Dalle.Workers.Hosting;
 
@@ -40,7 +39,7 @@ public static class WorkersHosting
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>());
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(provider => new ArtifactStore(Options(provider).ArtifactFolder));
-        services.TryAddSingleton(provider => new DeviceThread(torch.CPU, Options(provider).DeviceThreads, Options(provider).DeviceQueue));
+        services.TryAddSingleton(provider => new DeviceThread(DeviceSelection.Of(Options(provider).Device), Options(provider).DeviceThreads, Options(provider).DeviceQueue));
         return services;
     }
 

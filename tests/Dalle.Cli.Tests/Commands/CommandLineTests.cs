@@ -11,6 +11,8 @@ public sealed class CommandLineTests : IDisposable
     [Theory]
     [InlineData("train --preset tiny --data scenes", "Option '--model' is required.", "dalle train")]
     [InlineData("train --preset tiny --data scenes --model m --checkpoint-every 0", "--checkpoint-every expects at least 1, got 0.", "dalle train")]
+    [InlineData(
+        "train --preset typo --data scenes --model m", "--preset expects one of tiny, tiny-full, test, emoji, small, dalle-2.8b, dalle-5.6b, dalle-12b; got 'typo'.", "dalle train")]
     [InlineData("generate", "Required argument 'prompt' missing for command: 'generate'.", "dalle generate")]
     [InlineData("generate cat -n 65", "-n expects 1 to 64, got 65.", "dalle generate")]
     [InlineData("generate cat --top-p 1.5", "--top-p expects 0.001 to 1, got 1.5.", "dalle generate")]

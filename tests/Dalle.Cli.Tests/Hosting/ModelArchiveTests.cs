@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Dalle.Cli.Hosting;
+using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Tests.Shared;
 
@@ -62,6 +63,20 @@ public sealed class ModelArchiveTests : IDisposable
 
         var refused = await Assert.ThrowsAsync<CommandException>(() => Import(name: null));
         Assert.Contains("'../../secret', which is not a plain file name", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Import_UnderANameThatPointsOutside_IsRefusedBeforeAnythingIsCopied()
+    {
+        await Export();
+        var manifest = _outside.File("demo/manifest.json");
+        var hostile = (await File.ReadAllTextAsync(manifest, TestContext.Current.CancellationToken)).Replace("\"demo\"", "\"../../elsewhere\"", StringComparison.Ordinal);
+        await File.WriteAllTextAsync(manifest, hostile, TestContext.Current.CancellationToken);
+
+        var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => Import(name: null));
+        Assert.Contains("'../../elsewhere' cannot be used as a model's name", refused.Message, StringComparison.Ordinal);
+        Assert.Equal([_artifacts.File("models")], Directory.GetFileSystemEntries(_artifacts.FullName));
+        Assert.Equal([_artifacts.File("models/demo")], Directory.GetFileSystemEntries(_artifacts.File("models")));
     }
 
     [Fact]

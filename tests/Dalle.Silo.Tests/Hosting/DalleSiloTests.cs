@@ -1,9 +1,11 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using Dalle.Contracts.Cluster;
 using Dalle.Silo.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using EndpointOptions = Orleans.Configuration.EndpointOptions;
 
 namespace Dalle.Silo.Tests.Hosting;
 
@@ -18,13 +20,28 @@ public sealed class DalleSiloTests
 
         var card = SiloCard.Read(silo.DataFolder);
 
-        Assert.Equal(new SiloCard(Environment.ProcessId, card!.Gateway, silo.Http.ToString().TrimEnd('/'), "dalle"), card);
+        Assert.Equal(new SiloCard(Environment.ProcessId, card!.Gateway, silo.Http.ToString().TrimEnd('/'), "dalle", Path.Combine(silo.DataFolder, "artifacts")), card);
         Assert.Equal(IPAddress.Loopback, IPEndPoint.Parse(card.Gateway).Address);
         Assert.Equal("Healthy", await http.GetStringAsync("/health/live", TestContext.Current.CancellationToken));
         Assert.Equal("Healthy", await http.GetStringAsync("/health/ready", TestContext.Current.CancellationToken));
 
         await silo.Stop();
         Assert.Null(SiloCard.Read(silo.DataFolder));
+    }
+
+    /// <summary>The API asks for a key; the cluster's ports do not.</summary>
+    [Fact]
+    public async Task Silo_ThatServesOtherMachines_KeepsItsClusterPortsToThisOne()
+    {
+        await using var silo = new RunningSilo { Configure = options => (options.Address, options.Http.ApiKey) = ("0.0.0.0", "a-key-of-some-length") };
+        await silo.InitializeAsync();
+
+        var listening = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners();
+        var cluster = silo.Services.GetRequiredService<IOptions<EndpointOptions>>().Value;
+
+        Assert.Equal(IPAddress.Any, listening.Single(endpoint => endpoint.Port == silo.Http.Port).Address);
+        Assert.Equal(IPAddress.Loopback, listening.Single(endpoint => endpoint.Port == cluster.SiloPort).Address);
+        Assert.Equal(IPAddress.Loopback, listening.Single(endpoint => endpoint.Port == cluster.GatewayPort).Address);
     }
 
     [Fact]
@@ -42,7 +59,9 @@ public sealed class DalleSiloTests
     [Theory]
     [InlineData("--Dalle:HttpPort=70000", "Dalle:HttpPort")]
     [InlineData("--Dalle:Address=localhost", "Dalle:Address: expected an IP address such as 127.0.0.1, got 'localhost'.")]
-    [InlineData("--Dalle:Address=0.0.0.0", "Dalle:AdvertisedAddress")]
+    [InlineData("--Dalle:Address=0.0.0.0", "Dalle:Http:ApiKey")]
+    [InlineData("--Dalle:ClusterAddress=localhost", "Dalle:ClusterAddress: expected an IP address such as 127.0.0.1, got 'localhost'.")]
+    [InlineData("--Dalle:ClusterAddress=0.0.0.0", "Dalle:AdvertisedAddress")]
     [InlineData("--Dalle:DataFolder=", "Dalle:DataFolder")]
     public void Silo_WithABadSetting_IsNotBuilt_AndTheErrorNamesTheSetting(string argument, string named)
     {
