@@ -12,6 +12,7 @@ internal static class Catalog
     [
         new PriorTrain(),
         new PriorTrainProbe(),
+        new PriorTrainMemory(),
         new DiscreteVaeTrain(),
         new DiscreteVaeCodec(),
         new SlicedTraining(),

@@ -44,6 +44,7 @@ static int Measure(string[] names, FileInfo? json)
     }
 
     AnsiConsole.Write(table);
+    AnsiConsole.WriteLine("Figures of DALLE-pytorch are those of tests/Dalle.Benchmarks/README.md, on the processor named there: on another one their ratios say little.");
     if (json is not null)
     {
         var rows = figures.Select(figure => new { name = figure.Name, value = figure.Value, unit = figure.Unit, peer = figure.Peer, ratio = figure.Ratio });

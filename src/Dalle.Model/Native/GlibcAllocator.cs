@@ -25,4 +25,13 @@ internal static unsafe class GlibcAllocator
         set(MapLimit, 0);
         set(TopPad, 512 << 20);
     }
+
+    /// <summary>Gives what is free back to the system. Without effect where the C library is not glibc.</summary>
+    public static void ReleaseFreedMemory()
+    {
+        if (NativeLibrary.TryLoad("libc.so.6", out var libc) && NativeLibrary.TryGetExport(libc, "malloc_trim", out var address))
+        {
+            ((delegate* unmanaged<nuint, int>)address)(0);
+        }
+    }
 }

@@ -31,6 +31,15 @@ public static class TorchRuntime
         }
     }
 
+    /// <summary>Gives the memory of freed tensors back to the system: for the end of a stage, whose memory the next one does not need.</summary>
+    public static void ReleaseFreedMemory()
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            GlibcAllocator.ReleaseFreedMemory();
+        }
+    }
+
     /// <summary>Prepares the calling thread for computing. Results depend on the number to the last bit, so it belongs to a job, not to a machine.</summary>
     /// <param name="threads">libtorch threads that operations called from this thread use, the thread itself included; at least 1.</param>
     public static void UseThreads(int threads)

@@ -1,4 +1,5 @@
 using Dalle.Contracts.Training;
+using Dalle.Model.Native;
 using Dalle.Model.Safetensors;
 using static TorchSharp.torch;
 
@@ -56,7 +57,13 @@ internal abstract class TrainingLoopStage<TBatch> : IStage
         }
         finally
         {
-            await context.OnDevice(updates.Dispose, CancellationToken.None);
+            await context.OnDevice(
+                () =>
+                {
+                    updates.Dispose();
+                    TorchRuntime.ReleaseFreedMemory();
+                },
+                CancellationToken.None);
         }
     }
 

@@ -18,16 +18,39 @@ internal sealed class PriorTrain : IBenchmark
 
     public IEnumerable<Figure> Run()
     {
-        var config = new TransformerConfig
-        {
-            Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024,
-        };
-        using var steps = new TrainingSteps(config, batch: 8);
+        using var steps = new TrainingSteps(ConfigurationT.Prior, batch: 8);
         var (own, peer) = steps.Beside("prior_train.py", "4096", "1024");
         yield return new("prior-train", steps.Tokens / own, "tokens/s", DallePytorch);
         yield return new("prior-train step", own * 1e3, "ms", peer, HigherIsBetter: false);
-        yield return new("prior-train memory", Environment.WorkingSet / 1e6, "MB", HigherIsBetter: false);
     }
+}
+
+/// <summary>Memory of the process over a long training of the prior of configuration T. To be run alone: what ran before in the process is counted too.</summary>
+internal sealed class PriorTrainMemory : IBenchmark
+{
+    public string Name => "prior-train-memory";
+
+    public string Summary => "memory of a process that trains the prior of configuration T, after 100, 1,000 and 2,000 updates; run it alone";
+
+    public IEnumerable<Figure> Run()
+    {
+        using var steps = new TrainingSteps(ConfigurationT.Prior, batch: 8);
+        foreach (var updates in (int[])[100, 1_000, 2_000])
+        {
+            steps.RunTo(updates);
+            yield return new($"prior-train-memory {updates}", Environment.WorkingSet / 1e6, "MB", HigherIsBetter: false);
+        }
+    }
+}
+
+/// <summary>The networks that most benchmarks measure.</summary>
+internal static class ConfigurationT
+{
+    /// <summary>d 256, 8 layers, 8 heads, 64 text and 256 image tokens, 4096 and 1024 codes.</summary>
+    public static TransformerConfig Prior { get; } = new()
+    {
+        Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024,
+    };
 }
 
 /// <summary>Training at the size of a plain GPT with one vocabulary of 8192: here both vocabularies are that large, so that every position has as much to predict.</summary>
@@ -39,11 +62,7 @@ internal sealed class PriorTrainProbe : IBenchmark
 
     public IEnumerable<Figure> Run()
     {
-        var config = new TransformerConfig
-        {
-            Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 8192, GridSize = 16, ImageVocabulary = 8192,
-        };
-        using var steps = new TrainingSteps(config, batch: 8);
+        using var steps = new TrainingSteps(ConfigurationT.Prior with { TextVocabulary = 8192, ImageVocabulary = 8192 }, batch: 8);
         var (own, peer) = steps.Beside("gpt_train.py");
         yield return new("prior-train-8192 step", own * 1e3, "ms", peer, HigherIsBetter: false);
     }
@@ -81,6 +100,15 @@ internal sealed class TrainingSteps : IDisposable
         var peer = PeerScript.Measure(script, arguments);
         own = Math.Min(own, Fastest());
         return (own, PeerScript.Measure(script, arguments) is { } again && again < peer ? again : peer);
+    }
+
+    /// <summary>Performs updates up to a number of them in all.</summary>
+    public void RunTo(int updates)
+    {
+        while (_step < updates)
+        {
+            _trainer.Step(_step++, _text, _image, report: false);
+        }
     }
 
     public void Dispose()

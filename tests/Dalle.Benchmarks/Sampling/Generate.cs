@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Dalle.Benchmarks.Prior;
 using Dalle.Model.Native;
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
@@ -23,10 +24,7 @@ internal sealed class Generate : IBenchmark
     public IEnumerable<Figure> Run()
     {
         TorchRuntime.UseThreads(2);
-        var config = new TransformerConfig
-        {
-            Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024,
-        };
+        var config = ConfigurationT.Prior;
         foreach (var precision in (Precision[])[Precision.Float32, Precision.BFloat16])
         {
             using var parameters = new ParameterStore(TransformerParameters.Declare(config), precision, CPU, trains: false);
