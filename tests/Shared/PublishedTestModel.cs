@@ -15,16 +15,20 @@ namespace Dalle.Tests.Shared;
 internal static class PublishedTestModel
 {
     /// <summary>Writes the model's files and returns its manifest.</summary>
-    public static ModelManifest Write(ArtifactStore store, string name, ulong seed = 1)
+    /// <param name="store">Where they go.</param>
+    /// <param name="name">The model's name.</param>
+    /// <param name="seed">Decides its weights.</param>
+    /// <param name="preset">What it is built from; null for the test preset.</param>
+    public static ModelManifest Write(ArtifactStore store, string name, ulong seed = 1, Preset? preset = null)
     {
-        var preset = Preset.Test;
+        preset ??= Preset.Test;
         var path = $"models/{name}";
         WriteWeights(store.PathOf($"{path}/{ModelFolder.DiscreteVae}"), Vae.Declare(preset.DiscreteVae), seed);
         WriteWeights(store.PathOf($"{path}/{ModelFolder.Prior}"), TransformerParameters.Declare(preset.Transformer), seed);
         var vocabulary = BpeTrainer.Train(["a red circle", "a blue square", "a green cross"], preset.TokenizerVocabulary);
         store.Write($"{path}/{BpeVocabulary.TokensFile}", vocabulary.WriteTokens);
         store.Write($"{path}/{BpeVocabulary.MergesFile}", vocabulary.WriteMerges);
-        return ModelFolder.Seal(store, new ModelManifest
+        var manifest = new ModelManifest
         {
             Name = name,
             Preset = preset.Name,
@@ -33,7 +37,8 @@ internal static class PublishedTestModel
             ImageSize = preset.DiscreteVae.ImageSize,
             GridSize = preset.DiscreteVae.GridSize,
             Parameters = 1,
-        });
+        };
+        return ModelFolder.Seal(store, manifest, ModelConfig.Of(preset));
     }
 
     private static void WriteWeights(string path, IReadOnlyList<ParameterSpec> specs, ulong seed)

@@ -9,7 +9,7 @@ public sealed record ModelManifest
     /// <summary>Name in the catalog: letters, digits, dot, dash, underscore; at most 64.</summary>
     [Id(0)] public required string Name { get; init; }
 
-    /// <summary>The preset that fixes the networks' shapes.</summary>
+    /// <summary>Name of the preset that it was trained by.</summary>
     [Id(1)] public required string Preset { get; init; }
 
     /// <summary>Folder of its files within the artifact store.</summary>

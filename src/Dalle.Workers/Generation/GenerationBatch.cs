@@ -76,12 +76,12 @@ internal sealed class GenerationBatch : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _run?.Dispose();
 
-    private static SamplingSettings Settings(GenerationRequest request, SamplingSettings preset) => new(
-        request.Temperature ?? preset.Temperature, request.TopK ?? preset.TopK, request.TopP ?? preset.TopP, request.Guidance ?? preset.Guidance);
+    private static SamplingSettings Settings(GenerationRequest request, SamplingSettings model) => new(
+        request.Temperature ?? model.Temperature, request.TopK ?? model.TopK, request.TopP ?? model.TopP, request.Guidance ?? model.Guidance);
 
     private IEnumerable<SequenceRequest> Sequences(SampleRequest sample, IReadOnlyList<int> prompt)
     {
-        var settings = Settings(sample.Request, _model.Preset.Sampling);
+        var settings = Settings(sample.Request, _model.Config.Sampling);
         return sample.Tokens.Select((known, candidate) => new SequenceRequest(prompt, sample.Request.Seed, candidate, settings) { GivenTokens = known });
     }
 

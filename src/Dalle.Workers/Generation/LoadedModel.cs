@@ -3,7 +3,6 @@ using Dalle.Contracts.Models;
 using Dalle.Data.Pictures;
 using Dalle.Data.Tokenization;
 using Dalle.Model.Parameters;
-using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Sampling;
@@ -31,23 +30,25 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="manifest">The model.</param>
     /// <param name="device">Where its tensors go.</param>
     /// <param name="threads">Threads to sample with.</param>
+    /// <exception cref="InvalidDataException">Its card or its weights are not as they must be.</exception>
     public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads)
     {
-        (Name, Preset, _device) = (manifest.Name, Preset.Find(manifest.Preset), device);
+        (Name, Config, _device) = (manifest.Name, ModelFolder.ReadConfig(store, manifest), device);
         _tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
-        _vaeParameters = new ParameterStore(Vae.Declare(Preset.DiscreteVae), Precision.Float32, device, trains: false);
-        _priorParameters = new ParameterStore(TransformerParameters.Declare(Preset.Transformer), Preset.PriorTraining.Precision, device, trains: false);
+        _vaeParameters = new ParameterStore(Vae.Declare(Config.DiscreteVae), Precision.Float32, device, trains: false);
+        _priorParameters = new ParameterStore(TransformerParameters.Declare(Config.Transformer), Config.Precision, device, trains: false);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
-        _vae = new Vae(Preset.DiscreteVae, _vaeParameters);
-        Sampler = new Sampler(Preset.Transformer, _priorParameters, threads);
+        _vae = new Vae(Config.DiscreteVae, _vaeParameters);
+        Sampler = new Sampler(Config.Transformer, _priorParameters, threads);
     }
 
     public string Name { get; }
 
-    public Preset Preset { get; }
+    /// <summary>What it is built from.</summary>
+    public ModelConfig Config { get; }
 
-    public int GridSize => Preset.Transformer.GridSize;
+    public int GridSize => Config.Transformer.GridSize;
 
     public Sampler Sampler { get; }
 
@@ -56,8 +57,8 @@ internal sealed class LoadedModel : IDisposable
     public IReadOnlyList<int> Encode(string prompt)
     {
         var tokens = _tokenizer.Encode(prompt);
-        return tokens.Count <= Preset.Transformer.TextLength ? tokens : throw new InvalidRequestException(
-            $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Preset.Transformer.TextLength}; shorten it.", "Prompt");
+        return tokens.Count <= Config.Transformer.TextLength ? tokens : throw new InvalidRequestException(
+            $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Config.Transformer.TextLength}; shorten it.", "Prompt");
     }
 
     /// <summary>The picture of a whole grid of image tokens, or of its first rows on a white ground.</summary>
@@ -69,7 +70,7 @@ internal sealed class LoadedModel : IDisposable
 
         // The decoder looks beyond a row's edge: it is shown the last row again rather than an arbitrary code.
         var grid = Enumerable.Range(0, GridSize * GridSize).Select(i => (long)tokens[(Math.Min(i / GridSize, rows - 1) * GridSize) + (i % GridSize)]).ToArray();
-        var size = Preset.DiscreteVae.ImageSize;
+        var size = Config.DiscreteVae.ImageSize;
         var known = rows * size / GridSize;
         var pixels_BCHW = _vae.Decode(tensor(grid, [1, GridSize, GridSize], device: _device));
         pixels_BCHW.narrow(2, known, size - known).fill_(One);

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using Dalle.Contracts.Models;
 using Dalle.Data.Tokenization;
+using Dalle.Model.Presets;
 using Dalle.Workers.Artifacts;
 
 namespace Dalle.Workers.Models;
@@ -15,10 +15,8 @@ public static class ModelFolder
     /// <summary>Averaged weights of the prior.</summary>
     public const string Prior = "prior.safetensors";
 
-    /// <summary>What the files do not say of themselves: name, preset and figures, as JSON.</summary>
+    /// <summary>What the files do not say of themselves: name, preset and figures, and what the model is built from, as JSON.</summary>
     public const string Card = "model.json";
-
-    private static readonly JsonSerializerOptions Readable = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>All files, the card last.</summary>
     public static IReadOnlyList<string> Files { get; } = [DiscreteVae, Prior, BpeVocabulary.TokensFile, BpeVocabulary.MergesFile, Card];
@@ -26,9 +24,10 @@ public static class ModelFolder
     /// <summary>Writes the card, and makes the manifest of the folder as it then is: with the SHA-256 of every file.</summary>
     /// <param name="store">Where the folder is.</param>
     /// <param name="model">The model; its files are filled in here.</param>
-    public static ModelManifest Seal(ArtifactStore store, ModelManifest model)
+    /// <param name="config">What it is built from.</param>
+    public static ModelManifest Seal(ArtifactStore store, ModelManifest model, ModelConfig config)
     {
-        store.Write($"{model.Path}/{Card}", stream => JsonSerializer.Serialize(stream, new { model.Name, model.Preset, model.JobId, model.Metrics }, Readable));
+        store.WriteJson($"{model.Path}/{Card}", new ModelCard { Name = model.Name, Preset = model.Preset, JobId = model.JobId, Metrics = model.Metrics, Config = config });
         return model with { Files = Files.ToDictionary(file => file, file => Hash(store, $"{model.Path}/{file}")) };
     }
 
@@ -45,6 +44,19 @@ public static class ModelFolder
                 throw new InvalidDataException($"Model '{model.Name}': '{store.PathOf(key)}' was published with SHA-256 {published}, but has {found}. Publish or import the model again.");
             }
         }
+    }
+
+    /// <summary>What a model is built from: what its card says, or its preset as it is now where a card was written before cards said so.</summary>
+    /// <exception cref="InvalidDataException">The card is damaged, or has numbers that this version does not know.</exception>
+    /// <exception cref="ArgumentException">The numbers make no network, or an old card's preset is no longer there.</exception>
+    public static ModelConfig ReadConfig(ArtifactStore store, ModelManifest model)
+    {
+        var card = store.ReadJson<ModelCard>($"{model.Path}/{Card}", "Publish or import the model again.");
+        var config = card.Config ?? ModelConfig.Of(Preset.Find(card.Preset));
+        config.DiscreteVae.Validate();
+        config.Transformer.Validate();
+        config.Sampling.Validate();
+        return config;
     }
 
     private static string Hash(ArtifactStore store, string key)

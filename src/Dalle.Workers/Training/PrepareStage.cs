@@ -1,15 +1,26 @@
 using Dalle.Contracts.Training;
+using TorchSharp;
 
 namespace Dalle.Workers.Training;
 
-/// <summary>Opens the dataset, checks that the preset can train on it, decodes a first picture, and decides what the job computes in.</summary>
+/// <summary>Checks that the preset holds together and fits into memory, opens the dataset, decodes a first picture, and keeps what the job is held to.</summary>
 internal sealed class PrepareStage : IStage
 {
     public TrainingStage Stage => TrainingStage.Prepare;
 
+    /// <summary>Bytes of memory that this process may take. Default: what the runtime sees, the limits of a container included.</summary>
+    public Func<long> AvailableMemory { get; init; } = () => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
     public async Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken)
     {
         context.Preset.Validate();
+
+        // A graphics card that is too small refuses by itself.
+        if (context.DeviceType == DeviceType.CPU)
+        {
+            TrainingMemory.Require(context.Preset, context.Spec.ThreadsPerWorker, AvailableMemory());
+        }
+
         using var dataset = context.OpenDataset();
         if (dataset.TrainingCount < 1)
         {
@@ -17,7 +28,7 @@ internal sealed class PrepareStage : IStage
         }
 
         _ = dataset.ReadPicture(0);
-        await context.DecidePrecision(cancellationToken);
+        context.KeepPlan(dataset);
         await context.Report(new StageAdvanced(Stage, dataset.TrainingCount, dataset.TrainingCount));
         return new DoneReport();
     }

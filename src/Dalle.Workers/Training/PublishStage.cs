@@ -23,7 +23,7 @@ internal sealed class PublishStage : IStage
             store.Write($"{path}/{file}", source.CopyTo);
         }
 
-        var model = ModelFolder.Seal(store, new ModelManifest
+        var manifest = new ModelManifest
         {
             Name = context.Spec.Model,
             Preset = preset.Name,
@@ -34,7 +34,8 @@ internal sealed class PublishStage : IStage
             Parameters = DiscreteVae.Declare(preset.DiscreteVae).Sum(spec => spec.Count) + TransformerParameters.Declare(preset.Transformer).Sum(spec => spec.Count),
             JobId = context.JobId,
             Metrics = context.Lease.Metrics,
-        });
+        };
+        var model = ModelFolder.Seal(store, manifest, ModelConfig.Of(preset));
         context.Folder.DeleteCheckpoints();
         return Task.FromResult<WorkerReport>(new DoneReport(model));
     }

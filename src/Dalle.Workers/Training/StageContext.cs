@@ -1,12 +1,11 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
 
 namespace Dalle.Workers.Training;
@@ -15,9 +14,13 @@ namespace Dalle.Workers.Training;
 internal sealed class StageContext(StageLease lease, string jobId, JobFolder folder, DeviceThread device, TimeProvider clock, StageRun run)
 {
     private const string StandInsFile = "stand-ins.json";
-    private const string PrecisionFile = "precision.json";
 
-    private static readonly JsonSerializerOptions Readable = new() { Converters = { new JsonStringEnumConverter() } };
+    private readonly JobPlan _plan = Read<JobPlan>(folder, JobPlan.FileName) ?? new()
+    {
+        Preset = Preset.Find(lease.Spec.Preset),
+        HalfPrecision = Precision.BFloat16.On(device.Device.type),
+        DatasetFingerprint = null,
+    };
 
     // Reports have one writer, and samples are read on any thread: these wait for the stage's next report.
     private readonly ConcurrentQueue<SampleReplaced> _replaced = new();
@@ -35,44 +38,45 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>Whether to save at the next step boundary and to end.</summary>
     public bool Stopping => run.Stopping;
 
-    public Preset Preset { get; } = Preset.Find(lease.Spec.Preset);
+    /// <summary>The kind of device that <see cref="OnDevice{T}"/> computes on.</summary>
+    public TorchSharp.DeviceType DeviceType => device.Device.type;
 
-    /// <summary>How the discrete VAE is trained in this job: the preset's way, with the job's number of updates and precision.</summary>
-    public DiscreteVaeTraining DiscreteVaeTraining =>
-        (Spec.DiscreteVaeUpdates is { } updates ? Preset.DiscreteVaeTraining.WithUpdates(updates) : Preset.DiscreteVaeTraining) with
-        {
-            Precision = OfJob(Preset.DiscreteVaeTraining.Precision),
-        };
+    /// <summary>The job's preset: as it was when the job began, or as it is now where the job has kept no plan.</summary>
+    public Preset Preset => _plan.Preset;
+
+    /// <summary>How the discrete VAE is trained in this job.</summary>
+    public DiscreteVaeTraining DiscreteVaeTraining => _plan.DiscreteVaeTraining(Spec);
 
     /// <summary>How the prior is trained in this job.</summary>
-    public PriorTraining PriorTraining => Preset.PriorTraining with
-    {
-        Updates = Spec.PriorUpdates ?? Preset.PriorTraining.Updates,
-        Precision = OfJob(Preset.PriorTraining.Precision),
-    };
+    public PriorTraining PriorTraining => _plan.PriorTraining(Spec);
 
-    /// <summary>
-    /// Decides, once for the whole job, whether its 16-bit presets compute in 16 bit: only if the device of its first stage does so by itself. Kept with the job,
-    /// so that its numbers stay the same wherever it goes on.
-    /// </summary>
-    public async Task DecidePrecision(CancellationToken cancellationToken)
+    /// <summary>Keeps the plan for all stages, once for the whole job.</summary>
+    /// <param name="dataset">The dataset that they are to find again.</param>
+    public void KeepPlan(IDataset dataset)
     {
-        if (!folder.Store.Exists(folder.File(PrecisionFile)))
+        if (!folder.Store.Exists(folder.File(JobPlan.FileName)))
         {
-            var precision = await OnDevice(place => Precision.BFloat16.On(place.type), cancellationToken);
-            folder.Store.Write(folder.File(PrecisionFile), stream => JsonSerializer.Serialize(stream, precision, Readable));
+            folder.Store.WriteJson(folder.File(JobPlan.FileName), _plan with { DatasetFingerprint = dataset.Fingerprint });
         }
     }
 
     /// <summary>The job's samples, large photographs decoded no larger than augmentation needs them (12/8 of the image size). Damaged ones are replaced, which is reported. The caller disposes them.</summary>
+    /// <exception cref="InvalidDataException">They are not those that the job began with.</exception>
     public ReadableDataset OpenDataset()
     {
         var dataset = Dataset.Open(Spec.Dataset, new ShardDatasetOptions { ShorterSide = Preset.DiscreteVae.ImageSize * 12 / 8 });
+        if (_plan.DatasetFingerprint is { } expected && dataset.Fingerprint is var found && found != expected)
+        {
+            dataset.Dispose();
+            throw new InvalidDataException(
+                $"Dataset '{Spec.Dataset}' is not the one that the job began with: expected {expected}, got {found}. Put the old one back and resume the job, or start a new one.");
+        }
+
         return new(dataset, ReadStandIns(), (sample, standIn, reason) => _replaced.Enqueue(new SampleReplaced(lease.Stage, sample, standIn, reason)));
     }
 
     /// <summary>Keeps the stand-ins of damaged samples for the stages after this one: what is encoded of a picture must meet that picture's captions.</summary>
-    public void KeepStandIns(ReadableDataset dataset) => folder.Store.Write(folder.File(StandInsFile), stream => JsonSerializer.Serialize(stream, dataset.StandIns));
+    public void KeepStandIns(ReadableDataset dataset) => folder.Store.WriteJson(folder.File(StandInsFile), dataset.StandIns);
 
     /// <summary>Runs a piece of work on the device, with the job's number of libtorch threads.</summary>
     public Task<T> OnDevice<T>(Func<TorchSharp.torch.Device, T> work, CancellationToken cancellationToken) => device.Run(Spec.ThreadsPerWorker, work, cancellationToken);
@@ -100,29 +104,12 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
     /// <summary>Hands an event to the job.</summary>
     public ValueTask Report(TrainingEvent progress) => Report(new ProgressReport(progress));
 
-    private Precision OfJob(Precision ofPreset) => ofPreset == Precision.Float32 ? ofPreset : Read(PrecisionFile, ofPreset);
+    private Dictionary<int, int> ReadStandIns() => Read<Dictionary<int, int>>(folder, StandInsFile) ?? [];
 
-    private Dictionary<int, int> ReadStandIns() => Read<Dictionary<int, int>>(StandInsFile, []);
-
-    /// <summary>What an earlier stage has kept in a file of the job; the given value where it has kept nothing.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    private T Read<T>(string file, T otherwise)
-    {
-        if (!folder.Store.Exists(folder.File(file)))
-        {
-            return otherwise;
-        }
-
-        using var stream = folder.Store.Open(folder.File(file));
-        try
-        {
-            return JsonSerializer.Deserialize<T>(stream, Readable) ?? otherwise;
-        }
-        catch (JsonException damage)
-        {
-            throw new InvalidDataException($"'{folder.File(file)}' is damaged: {damage.Message} Start a new job.", damage);
-        }
-    }
+    /// <summary>What an earlier stage has kept in a file of the job; null where it has kept nothing.</summary>
+    private static T? Read<T>(JobFolder folder, string file)
+        where T : class =>
+        folder.Store.Exists(folder.File(file)) ? folder.Store.ReadJson<T>(folder.File(file), "Start a new job.") : null;
 }
 
 /// <summary>One stage of a job.</summary>

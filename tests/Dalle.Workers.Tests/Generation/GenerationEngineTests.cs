@@ -2,6 +2,8 @@ using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Dalle.Data.Pictures;
+using Dalle.Model.Presets;
+using Dalle.Model.Sampling;
 using Dalle.Tests.Shared;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
@@ -181,6 +183,18 @@ public sealed class GenerationEngineTests : IAsyncLifetime
 
         Assert.NotEqual(Pictures(first), Pictures(second));
         Assert.Equal(Pictures(first), Pictures(again));
+    }
+
+    [Fact]
+    public async Task Engine_RequestThatDoesNotSay_IsSampledAsTheModelsCardSays()
+    {
+        var likeliest = PublishedTestModel.Write(_store, "likeliest", preset: Preset.Test with { Sampling = new SamplingSettings(TopK: 1) });
+
+        var first = await Draw(Request("a red circle", seed: 1) with { Model = likeliest });
+        var second = await Draw(Request("a red circle", seed: 2) with { Model = likeliest });
+
+        Assert.Equal(Tokens(first, 0), Tokens(second, 0));
+        Assert.NotEqual(Tokens(await Draw(Request("a red circle", seed: 1)), 0), Tokens(await Draw(Request("a red circle", seed: 2)), 0));
     }
 
     [Fact]

@@ -127,6 +127,21 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
         Assert.False(Directory.Exists(cluster.Store.PathOf($"jobs/{_job}")));
     }
 
+    [Fact]
+    public async Task Stage_AfterPrepare_TrainsByThePresetAsItWasThen()
+    {
+        var lease = WorkerCluster.Lease(TrainingStage.Prepare);
+        lease = lease with { Spec = lease.Spec with { DiscreteVaeUpdates = null } };
+        await Run(lease);
+        var plan = cluster.Store.PathOf($"jobs/{_job}/job.json");
+        await File.WriteAllTextAsync(plan, (await File.ReadAllTextAsync(plan, Token)).Replace("\"updates\": 200", "\"updates\": 3", StringComparison.Ordinal), Token);
+
+        var reports = await Run(lease with { Stage = TrainingStage.DiscreteVae, Spec = lease.Spec with { Preset = "of-the-past" } });
+
+        Assert.Equal(new StageStarted(TrainingStage.DiscreteVae, 0, 3), Assert.IsType<ProgressReport>(reports[0]).Event);
+        Assert.Equal(new DoneReport(), reports[^1]);
+    }
+
     [Theory]
     [InlineData("test", "/no/such/folder", "There is no dataset '/no/such/folder'")]
     [InlineData("huge", "scenes", "huge")]
