@@ -77,7 +77,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         var config = _network.Whole.Config;
         _network.Whole.RequirePixels(pixels_BCHW);
         using var scope = NewDisposeScope();
-        var (tau, klWeight, learningRate) = (_training.Tau.At(step), _training.KlWeight.At(step), _training.LearningRate.At(step));
+        var (tau, klWeight, learningRate) = (_training.Tau.At(step), _training.KlWeight.At(step), LearningRate(step));
         var usageWeight = _training.UsageEntropyWeight.At(step);
         var (batch, subPixels) = (pixels_BCHW.shape[0], pixels_BCHW.shape[0] * config.SubPixelCount);
         var slices = _network.Slices(batch);
@@ -168,6 +168,8 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         _average.Dispose();
         _parameters.Dispose();
     }
+
+    private double LearningRate(int step) => _training.LearningRate.At(step) * Math.Min(1, (step + 1.0) / Math.Max(1, _training.WarmUp));
 
     private static void Attach(DisposeScope scope, IEnumerable<Tensor> tensors)
     {

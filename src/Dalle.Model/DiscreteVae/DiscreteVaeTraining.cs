@@ -13,6 +13,9 @@ public sealed record DiscreteVaeTraining
 
     public CosineSchedule LearningRate { get; init; } = new(1e-4, 1.25e-6, 1_200_000);
 
+    /// <summary>An aid for short runs: updates over which the step size grows linearly to its schedule. 0 for none.</summary>
+    public int WarmUp { get; init; }
+
     /// <summary>Weight of the KL term (beta).</summary>
     public CosineSchedule KlWeight { get; init; } = new(0, 6.6, 5_000);
 
@@ -43,6 +46,7 @@ public sealed record DiscreteVaeTraining
         {
             Updates = updates,
             LearningRate = Stretch(LearningRate),
+            WarmUp = (int)((long)WarmUp * updates / Updates),
             KlWeight = Stretch(KlWeight),
             Tau = Stretch(Tau),
             UsageEntropyWeight = Stretch(UsageEntropyWeight),
