@@ -149,7 +149,7 @@ public sealed record SampleGridReady([property: Id(0)] TrainingStage Stage, [pro
 [GenerateSerializer, Immutable, Alias("CheckpointWritten")]
 public sealed record CheckpointWritten([property: Id(0)] CheckpointManifest Checkpoint) : TrainingEvent;
 
-/// <summary>A checkpoint cannot be read (cut off, missing), so the stage goes on from an older one. The result is the same, later.</summary>
+/// <summary>A checkpoint cannot be read (cut off, altered, missing), so the stage goes on from an older one. The result is the same, later.</summary>
 /// <param name="Checkpoint">The one that cannot be read.</param>
 /// <param name="Reason">What is wrong with it, in one line.</param>
 [GenerateSerializer, Immutable, Alias("CheckpointSkipped")]

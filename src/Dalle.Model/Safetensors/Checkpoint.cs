@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Safetensors;
@@ -19,43 +20,62 @@ public interface ICheckpointed
     void OnRestored();
 }
 
-/// <summary>A training state as one safetensors file. Save, kill, restore: training goes on to the same bits.</summary>
+/// <summary>A training state as a folder: a safetensors file, and a manifest with its hash. Save, kill, restore: training goes on to the same bits.</summary>
 public static class Checkpoint
 {
+    /// <summary>The tensors and the number of the next step.</summary>
+    public const string StateFile = "state.safetensors";
+
+    /// <summary>Stage, step, and the state file's length and SHA-256, as JSON. Written last: until then there is no checkpoint.</summary>
+    public const string ManifestFile = "manifest.json";
+
     private const string StepKey = "step";
 
-    /// <summary>Writes the state durably; an old file of that name is replaced in one step.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>Writes the state durably, then the manifest. The files of an old checkpoint there are replaced.</summary>
+    /// <param name="folder">The checkpoint's folder; created where it is missing.</param>
+    /// <param name="stage">What is trained.</param>
     /// <param name="state">What to save.</param>
-    /// <param name="metadata">Further string properties; <c>step</c> is the checkpoint's own.</param>
-    public static void Save(string path, ICheckpointed state, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Save(string folder, string stage, ICheckpointed state)
     {
-        var properties = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>())
+        var file = Path.Combine(folder, StateFile);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using (NewDisposeScope())
         {
-            [StepKey] = state.Step.ToString(CultureInfo.InvariantCulture),
-        };
-        using var scope = NewDisposeScope();
-        SafetensorsFile.Write(path, state.NamedState(), properties);
+            SafetensorsFile.Write(file, state.NamedState(), new Dictionary<string, string> { [StepKey] = state.Step.ToString(CultureInfo.InvariantCulture) }, hash);
+        }
+
+        // The hash is of the bytes that were meant: had the disk taken others, Restore would tell.
+        new CheckpointSeal { Stage = stage, Step = state.Step, Size = new FileInfo(file).Length, Sha256 = Convert.ToHexStringLower(hash.GetHashAndReset()) }
+            .Write(Path.Combine(folder, ManifestFile));
     }
 
-    /// <summary>Restores the state in place.</summary>
-    /// <returns>The file's string properties.</returns>
-    /// <exception cref="SafetensorsException">The file is damaged or holds another state; nothing was changed by the latter.</exception>
-    public static IReadOnlyDictionary<string, string> Restore(string path, ICheckpointed state)
+    /// <summary>Restores the state in place, once every byte of its file has been checked.</summary>
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="stage">What is trained.</param>
+    /// <param name="state">What to write to.</param>
+    /// <exception cref="SafetensorsException">The manifest is missing, the state is not what it says, or both are of something else; nothing was changed.</exception>
+    public static void Restore(string folder, string stage, ICheckpointed state)
     {
-        using var file = SafetensorsFile.Open(path);
-        if (!file.Metadata.TryGetValue(StepKey, out var text) || !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
+        var (file, manifest) = (Path.Combine(folder, StateFile), Path.Combine(folder, ManifestFile));
+        var seal = CheckpointSeal.Read(manifest);
+        if (seal.Stage != stage)
         {
-            throw new SafetensorsException(path, $"expected a checkpoint with a property '{StepKey}', got {(text is null ? "none" : $"'{text}'")}.");
+            throw new SafetensorsException(manifest, $"expected a checkpoint of stage '{stage}', got one of '{seal.Stage}'.");
+        }
+
+        seal.Verify(file);
+        using var tensors = SafetensorsFile.Open(file);
+        if (!tensors.Metadata.TryGetValue(StepKey, out var text) || text != seal.Step.ToString(CultureInfo.InvariantCulture))
+        {
+            throw new SafetensorsException(file, $"expected a property '{StepKey}' of {seal.Step}, got {(text is null ? "none" : $"'{text}'")}.");
         }
 
         using (NewDisposeScope())
         {
-            file.ReadAllInto(state.NamedState());
+            tensors.ReadAllInto(state.NamedState());
         }
 
-        state.Step = step;
+        state.Step = seal.Step;
         state.OnRestored();
-        return file.Metadata;
     }
 }

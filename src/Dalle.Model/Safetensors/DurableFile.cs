@@ -10,7 +10,7 @@ public static partial class DurableFile
     public const string PartialSuffix = ".partial";
 
     /// <summary>Writes a file under a temporary name, forces it to the disk, gives it its name, and forces the folder too.</summary>
-    /// <param name="path">The file; an old one is replaced in one step. Its folder is created.</param>
+    /// <param name="path">The file; an old one is replaced in one step. Its folder is created, as durably.</param>
     /// <param name="write">Writes the content. If it throws, the old file stays as it was.</param>
     /// <exception cref="IOException">The disk is full or the folder cannot be written.</exception>
     public static void Write(string path, Action<FileStream> write)
@@ -18,7 +18,7 @@ public static partial class DurableFile
         ArgumentNullException.ThrowIfNull(write);
         path = Path.GetFullPath(path);
         var folder = Path.GetDirectoryName(path)!;
-        Directory.CreateDirectory(folder);
+        CreateFolder(folder);
 
         // Always the same name: what a killed process leaves behind is overwritten by the next try.
         var partial = path + PartialSuffix;
@@ -39,6 +39,19 @@ public static partial class DurableFile
         }
 
         SyncFolder(folder);
+    }
+
+    /// <summary>Creates a folder and those above it that are missing, and forces each name to the disk: a durable file in a folder that a crash takes away is none.</summary>
+    private static void CreateFolder(string folder)
+    {
+        if (Directory.Exists(folder) || Path.GetDirectoryName(folder) is not { } parent)
+        {
+            return;
+        }
+
+        CreateFolder(parent);
+        Directory.CreateDirectory(folder);
+        SyncFolder(parent);
     }
 
     /// <summary>Forces a folder's names to the disk, so that a rename in it survives a crash of the machine. Does nothing on Windows, which has no such call.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -73,9 +74,13 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>Writes tensors and properties durably (see <see cref="DurableFile"/>). The same tensors give the same bytes, in whatever order they come.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">The tensors by their keys.</param>
+    /// <param name="metadata">String properties.</param>
+    /// <param name="hash">Is given the bytes of the file as they are written.</param>
     /// <exception cref="ArgumentException">A name stands twice or is too long.</exception>
     /// <exception cref="NotSupportedException">A tensor's element type is not one of the format's.</exception>
-    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null, IncrementalHash? hash = null)
     {
         var byName = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var (name, tensor) in tensors)
@@ -93,15 +98,21 @@ public sealed class SafetensorsFile : IDisposable
         var start = prefix.ToArray();
         DurableFile.Write(path, stream =>
         {
-            stream.Write(start);
-            stream.Write(json.Span);
+            Put(start);
+            Put(json.Span);
             foreach (var entry in header.Entries)
             {
                 foreach (var (offset, count) in Pieces(entry))
                 {
                     using var scope = NewDisposeScope();
-                    stream.Write(byName[entry.Name].detach().reshape(-1).narrow(0, offset, count).cpu().contiguous().bytes);
+                    Put(byName[entry.Name].detach().reshape(-1).narrow(0, offset, count).cpu().contiguous().bytes);
                 }
+            }
+
+            void Put(ReadOnlySpan<byte> bytes)
+            {
+                stream.Write(bytes);
+                hash?.AppendData(bytes);
             }
         });
     }

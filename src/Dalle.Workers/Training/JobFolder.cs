@@ -9,8 +9,6 @@ namespace Dalle.Workers.Training;
 /// <param name="jobId">The job.</param>
 internal sealed class JobFolder(ArtifactStore store, string jobId)
 {
-    private const string StateFile = "state.safetensors";
-
     /// <summary>The store itself.</summary>
     public ArtifactStore Store { get; } = store;
 
@@ -34,8 +32,8 @@ internal sealed class JobFolder(ArtifactStore store, string jobId)
         where step < checkpoint.Step
         select Checkpoint(checkpoint.Stage, step);
 
-    /// <summary>Where a checkpoint's state lies on this machine.</summary>
-    public string StatePath(CheckpointManifest checkpoint) => Store.PathOf($"{checkpoint.Path}/{StateFile}");
+    /// <summary>Where a checkpoint's folder lies on this machine.</summary>
+    public string PathOf(CheckpointManifest checkpoint) => Store.PathOf(checkpoint.Path);
 
     /// <summary>Deletes old checkpoints of a stage. Called only once the job has named the newest; what a lost run has left beyond that one does not count.</summary>
     /// <param name="named">The one that the job would go on from.</param>

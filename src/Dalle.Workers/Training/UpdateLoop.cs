@@ -60,7 +60,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         return new DoneReport();
     }
 
-    /// <summary>Restores the checkpoint that the job names; an older one that was kept, where that cannot be read.</summary>
+    /// <summary>Restores the checkpoint that the job names; an older one that was kept, where that cannot be read or was altered.</summary>
     private async Task Restore(CancellationToken cancellationToken)
     {
         if (context.Lease.Checkpoint is not { } named)
@@ -73,11 +73,11 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         {
             try
             {
-                await context.OnDevice(() => Checkpoint.Restore(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
+                await context.OnDevice(() => Checkpoint.Restore(context.Folder.PathOf(checkpoint), stage.ToString(), updates.State), cancellationToken);
                 (_step, _saved) = (updates.State.Step, updates.State.Step);
                 return;
             }
-            catch (Exception error) when (error is SafetensorsException or IOException)
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
                 damage ??= error;
                 await context.Report(new CheckpointSkipped(checkpoint, error.Message));
@@ -112,7 +112,7 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         }
 
         var checkpoint = context.Folder.Checkpoint(stage, _step);
-        await context.OnDevice(() => Checkpoint.Save(context.Folder.StatePath(checkpoint), updates.State), cancellationToken);
+        await context.OnDevice(() => Checkpoint.Save(context.Folder.PathOf(checkpoint), stage.ToString(), updates.State), cancellationToken);
         _saved = _step;
         await context.Report(new CheckpointReport(checkpoint));
     }

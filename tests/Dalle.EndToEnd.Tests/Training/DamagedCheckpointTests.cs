@@ -4,16 +4,26 @@ using Dalle.Tests.Shared;
 
 namespace Dalle.EndToEnd.Tests.Training;
 
-/// <summary>A checkpoint that the disk has not kept.</summary>
+/// <summary>A checkpoint that the disk has not kept as it was written.</summary>
 public sealed class DamagedCheckpointTests(UndisturbedRun undisturbed) : IDisposable
 {
+    private static readonly Dictionary<string, Action<string>> Damages = new()
+    {
+        ["cut off"] = CutOff,
+        ["altered"] = Alter,
+        ["without a manifest"] = checkpoint => File.Delete(Path.Combine(checkpoint, "manifest.json")),
+    };
+
     private readonly TemporaryFolder _folder = new();
 
-    [Fact]
-    public async Task NewestCutOff_GoesOnFromTheOneBefore_ToTheSameBytes()
+    [Theory]
+    [InlineData("cut off")]
+    [InlineData("altered")]
+    [InlineData("without a manifest")]
+    public async Task NewestDamaged_GoesOnFromTheOneBefore_ToTheSameBytes(string damage)
     {
         var checkpoints = await StopWithCheckpoints();
-        CutOff(checkpoints[^1]);
+        Damages[damage](checkpoints[^1]);
 
         await using var silo = await SiloProcess.Start(_folder.FullName);
         var events = await silo.Watch(UndisturbedRun.Job, next => next is StageStarted);
@@ -28,9 +38,11 @@ public sealed class DamagedCheckpointTests(UndisturbedRun undisturbed) : IDispos
     }
 
     [Fact]
-    public async Task AllCutOff_FailsTheJob_AndSaysWhatToDo()
+    public async Task AllDamaged_FailsTheJob_AndSaysWhatToDo()
     {
-        Array.ForEach(await StopWithCheckpoints(), CutOff);
+        var checkpoints = await StopWithCheckpoints();
+        CutOff(checkpoints[0]);
+        Alter(checkpoints[1]);
 
         await using var silo = await SiloProcess.Start(_folder.FullName);
         var events = await silo.Watch(UndisturbedRun.Job, next => next is PhaseChanged { Phase: TrainingPhase.Failed });
@@ -58,5 +70,15 @@ public sealed class DamagedCheckpointTests(UndisturbedRun undisturbed) : IDispos
     {
         using var state = new FileStream(Path.Combine(checkpoint, "state.safetensors"), FileMode.Open);
         state.SetLength(state.Length / 2);
+    }
+
+    /// <summary>Flips a bit in the middle, among the numbers: no rule of the file's format is broken.</summary>
+    private static void Alter(string checkpoint)
+    {
+        using var state = new FileStream(Path.Combine(checkpoint, "state.safetensors"), FileMode.Open);
+        state.Position = state.Length / 2;
+        var old = state.ReadByte();
+        state.Position--;
+        state.WriteByte((byte)(old ^ 1));
     }
 }

@@ -47,14 +47,14 @@ public sealed class DiscreteVaeTrainerTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        var file = folder.File("dvae.safetensors");
+        var checkpoint = folder.File("step-9");
         using var undisturbed = NewTrainer(Training with { Precision = precision });
         Run(undisturbed, 0, 9);
-        Checkpoint.Save(file, undisturbed);
+        Checkpoint.Save(checkpoint, "dvae", undisturbed);
         Run(undisturbed, 9, 20);
 
         using var resumed = NewTrainer(Training with { Precision = precision });
-        Checkpoint.Restore(file, resumed);
+        Checkpoint.Restore(checkpoint, "dvae", resumed);
         Assert.Equal(9, ((ICheckpointed)resumed).Step);
         Run(resumed, 9, 20);
 

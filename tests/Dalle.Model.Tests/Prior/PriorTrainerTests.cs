@@ -111,14 +111,14 @@ public sealed class PriorTrainerTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        var file = folder.File("prior.safetensors");
+        var checkpoint = folder.File("step-17");
         using var undisturbed = new PriorTrainer(Config, Training, seed: 3, CPU);
         Run(undisturbed, 0, 17);
-        Checkpoint.Save(file, undisturbed);
+        Checkpoint.Save(checkpoint, "prior", undisturbed);
         Run(undisturbed, 17, 40);
 
         using var resumed = new PriorTrainer(Config, Training, seed: 99, CPU);
-        Checkpoint.Restore(file, resumed);
+        Checkpoint.Restore(checkpoint, "prior", resumed);
         Assert.Equal(17, ((ICheckpointed)resumed).Step);
         Run(resumed, 17, 40);
         Assert.Equal(Bytes(undisturbed), Bytes(resumed));

@@ -72,48 +72,10 @@ public sealed class ParameterFileTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void Checkpoint_Restored_HasTheSameStateAndStep()
-    {
-        using var scope = NewDisposeScope();
-        var saved = new CountingState { Step = 41, Values = ones(3) };
-        var restored = new CountingState { Values = zeros(3) };
-
-        Checkpoint.Save(Path, saved, new Dictionary<string, string> { ["job"] = "a" });
-        var metadata = Checkpoint.Restore(Path, restored);
-
-        Assert.Equal("a", metadata["job"]);
-        Assert.Equal(41, restored.Step);
-        Assert.True(restored.WasRestored);
-        Assert.Equal([1, 1, 1], restored.Values.data<float>().ToArray());
-    }
-
-    [Fact]
-    public void Checkpoint_OfAPlainWeightsFile_IsRefused()
-    {
-        using var scope = NewDisposeScope();
-        SafetensorsFile.Write(Path, [("values", ones(3))]);
-
-        Assert.Contains("'step'", Assert.Throws<SafetensorsException>(() => Checkpoint.Restore(Path, new CountingState { Values = zeros(3) })).Message, StringComparison.Ordinal);
-    }
-
     private static ParameterStore Store(Precision precision, ulong seed)
     {
         var store = new ParameterStore(Specs, precision, CPU, trains: false);
         store.Initialize(seed);
         return store;
-    }
-
-    private sealed class CountingState : ICheckpointed
-    {
-        public int Step { get; set; }
-
-        public required Tensor Values { get; init; }
-
-        public bool WasRestored { get; private set; }
-
-        public IEnumerable<(string Name, Tensor Tensor)> NamedState() => [("values", Values)];
-
-        public void OnRestored() => WasRestored = true;
     }
 }

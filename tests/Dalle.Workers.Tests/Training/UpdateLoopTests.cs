@@ -76,6 +76,44 @@ public sealed class UpdateLoopTests : IDisposable
         Assert.Equal(190, rest.Saved);
     }
 
+    [Theory]
+    [InlineData("altered", "state.safetensors': expected SHA-256")]
+    [InlineData("cut off", "state.safetensors': expected")]
+    [InlineData("no state", "state.safetensors': expected")]
+    [InlineData("no manifest", "manifest.json': expected the manifest of a checkpoint, got no file")]
+    public async Task Loop_FromADamagedCheckpoint_GoesOnFromTheOneBefore_AndEndsWithTheSameResult(string damage, string reason)
+    {
+        using var first = new CountedUpdates(count: 20, evaluateEvery: 100);
+        StopAfter(first, 9);
+        var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
+        Damage(checkpoint, damage);
+        using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
+        using var run = new StageRun();
+
+        var reports = await Run(rest, run, checkpoint);
+
+        Assert.Equal("skipped 9, from 6, saved 12, saved 18, step 20, evaluated 20, done", Text(reports));
+        Assert.Contains(reason, ((CheckpointSkipped)((ProgressReport)reports[0]).Event).Reason, StringComparison.Ordinal);
+        Assert.Equal([.. Enumerable.Range(6, 14)], rest.Done);
+        Assert.Equal(190, rest.Saved);
+    }
+
+    [Fact]
+    public async Task Loop_WhoseCheckpointsAreAllDamaged_FailsWithTheReason()
+    {
+        using var first = new CountedUpdates(count: 20, evaluateEvery: 100);
+        StopAfter(first, 9);
+        var checkpoints = (await Run(first)).OfType<CheckpointReport>().Select(report => report.Checkpoint).ToArray();
+        Array.ForEach(checkpoints, checkpoint => Damage(checkpoint, "altered"));
+        using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
+        using var run = new StageRun();
+
+        var error = await Assert.ThrowsAsync<InvalidDataException>(() => Run(rest, run, checkpoints[^1]));
+
+        Assert.Contains("expected SHA-256", error.Message, StringComparison.Ordinal);
+        Assert.Empty(rest.Done);
+    }
+
     [Fact]
     public async Task Loop_AskedToStopRightAfterItsCheckpoint_WritesNoOther()
     {
@@ -137,6 +175,29 @@ public sealed class UpdateLoopTests : IDisposable
         Assert.Null(updates.Saved);
     }
 
+    private void Damage(CheckpointManifest checkpoint, string how)
+    {
+        var (state, manifest) = (_store.PathOf($"{checkpoint.Path}/state.safetensors"), _store.PathOf($"{checkpoint.Path}/manifest.json"));
+        var bytes = File.ReadAllBytes(state);
+        switch (how)
+        {
+            case "altered":
+                // The last byte of the only tensor: no rule of the format is broken.
+                bytes[^1] ^= 1;
+                File.WriteAllBytes(state, bytes);
+                break;
+            case "cut off":
+                File.WriteAllBytes(state, bytes[..^1]);
+                break;
+            case "no state":
+                File.Delete(state);
+                break;
+            default:
+                File.Delete(manifest);
+                break;
+        }
+    }
+
     private void StopAfter(CountedUpdates updates, int steps)
     {
         if (steps == 0)
@@ -172,6 +233,7 @@ public sealed class UpdateLoopTests : IDisposable
         ProgressReport { Event: StageStarted started } => $"from {started.FromStep}",
         ProgressReport { Event: PriorStepCompleted step } => $"step {step.Step}",
         ProgressReport { Event: DiscreteVaeEvaluated evaluated } => $"evaluated {evaluated.Step}",
+        ProgressReport { Event: CheckpointSkipped skipped } => $"skipped {skipped.Checkpoint.Step}",
         CheckpointReport saved => $"saved {saved.Checkpoint.Step}",
         DoneReport => "done",
         StoppedReport => "stopped",
