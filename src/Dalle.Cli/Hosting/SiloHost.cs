@@ -23,6 +23,9 @@ internal static class SiloHost
         {
             // Orleans advises server GC, which would take memory from the tensors, and its watchdog mistakes its first look for a stall of hours.
             builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error).AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
+
+            // Why the host did not start is what the command ends with, in one line.
+            builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         }
 
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));

@@ -50,13 +50,20 @@ public sealed class FolderSource(string folder, SampleSourceOptions? options = n
 
     private async Task<IReadOnlyList<string>> ReadCaptions(string path, CancellationToken cancellationToken)
     {
-        var file = new FileInfo(path);
-        if (!file.Exists || file.Length == 0)
+        try
         {
-            return [];
+            var file = new FileInfo(path);
+            if (!file.Exists || file.Length == 0 || file.Attributes.HasFlag(FileAttributes.ReparsePoint))
+            {
+                return [];
+            }
+            return file.Length <= _options.MaxRecordBytes
+                ? _options.CleanCaptions(Encoding.UTF8.GetString(await File.ReadAllBytesAsync(path, cancellationToken)).Split('\n'))
+                : throw new PictureException(RejectionReason.RecordMalformed, $"'{path}' has {file.Length:N0} bytes; at most {_options.MaxRecordBytes:N0} of captions are read.");
         }
-        return file.Length <= _options.MaxRecordBytes
-            ? _options.CleanCaptions(Encoding.UTF8.GetString(await File.ReadAllBytesAsync(path, cancellationToken)).Split('\n'))
-            : throw new PictureException(RejectionReason.RecordMalformed, $"'{path}' has {file.Length:N0} bytes; at most {_options.MaxRecordBytes:N0} of captions are read.");
+        catch (Exception missing) when (missing is IOException or UnauthorizedAccessException)
+        {
+            throw new PictureException(RejectionReason.CaptionMissing, missing.Message);
+        }
     }
 }

@@ -6,6 +6,9 @@ namespace Dalle.Data.TokenCache;
 /// <summary>Writes a token cache in order of the samples: header, records of fixed width, checksum.</summary>
 public sealed class TokenCacheWriter
 {
+    /// <summary>Tokens converted at a time: those of a large dataset come to more bytes than one array holds.</summary>
+    private const int PieceTokens = 1 << 15;
+
     private readonly Stream _stream;
     private readonly TokenCacheHeader _header;
     private readonly XxHash3 _hash = new();
@@ -24,30 +27,23 @@ public sealed class TokenCacheWriter
     public void Add(ReadOnlySpan<long> tokens)
     {
         var (samples, rest) = Math.DivRem(tokens.Length, _header.TokensPerSample);
-        if (rest != 0 || _written + samples > _header.Count)
+        if (rest != 0 || samples > _header.Count - _written)
         {
             throw new ArgumentException($"Got {tokens.Length} tokens after {_written} samples; expected whole samples of {_header.TokensPerSample}, {_header.Count} in all.", nameof(tokens));
         }
 
-        var bytes = new byte[tokens.Length * _header.TokenBytes];
-        for (var i = 0; i < tokens.Length; i++)
+        // All are checked before the first is written: a refused call leaves no trace.
+        if (tokens.IndexOfAnyExceptInRange(0, _header.CodebookSize - 1) is >= 0 and var odd)
         {
-            if (tokens[i] < 0 || tokens[i] >= _header.CodebookSize)
-            {
-                throw new ArgumentException($"Token {tokens[i]} is not from 0 to {_header.CodebookSize - 1}.", nameof(tokens));
-            }
-
-            if (_header.TokenBytes == 2)
-            {
-                BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * 2), (ushort)tokens[i]);
-            }
-            else
-            {
-                BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(i * 4), (int)tokens[i]);
-            }
+            throw new ArgumentException($"Token {tokens[odd]} is not from 0 to {_header.CodebookSize - 1}.", nameof(tokens));
         }
 
-        Append(bytes);
+        var bytes = new byte[Math.Min(tokens.Length, PieceTokens) * _header.TokenBytes];
+        for (var left = tokens; !left.IsEmpty; left = left[Math.Min(left.Length, PieceTokens)..])
+        {
+            Append(Convert(left[..Math.Min(left.Length, PieceTokens)], bytes));
+        }
+
         _written += samples;
     }
 
@@ -65,7 +61,24 @@ public sealed class TokenCacheWriter
         _stream.Write(checksum);
     }
 
-    private void Append(byte[] bytes)
+    private ReadOnlySpan<byte> Convert(ReadOnlySpan<long> tokens, Span<byte> bytes)
+    {
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (_header.TokenBytes == 2)
+            {
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes[(i * 2)..], (ushort)tokens[i]);
+            }
+            else
+            {
+                BinaryPrimitives.WriteInt32LittleEndian(bytes[(i * 4)..], (int)tokens[i]);
+            }
+        }
+
+        return bytes[..(tokens.Length * _header.TokenBytes)];
+    }
+
+    private void Append(ReadOnlySpan<byte> bytes)
     {
         _hash.Append(bytes);
         _stream.Write(bytes);

@@ -37,6 +37,7 @@ public static class DalleSilo
             .Configure<IOptions<SiloOptions>>((worker, silo) => worker.ArtifactFolder = silo.Value.Artifacts);
         builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
+        builder.Services.AddHostedService<RedisCheck>();
         builder.Services.AddHostedService<SiloAnnouncement>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
         {

@@ -3,6 +3,7 @@ using System.Net;
 using Dalle.Contracts.Cluster;
 using Dalle.Silo.Http;
 using Microsoft.Extensions.Options;
+using StackExchange.Redis;
 
 namespace Dalle.Silo.Hosting;
 
@@ -11,6 +12,8 @@ public sealed class SiloOptions
 {
     /// <summary>Name of the configuration section.</summary>
     public const string Section = "Dalle";
+
+    internal const string RedisSetting = $"{Section}:{nameof(Redis)}";
 
     /// <summary>Folder of the embedded store and of artifacts; one silo at a time has it. Default: <c>.dalle</c> in the user's home.</summary>
     [Required]
@@ -87,6 +90,7 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
         CheckAddress(nameof(options.Address), options.Address, faults);
         CheckAddress(nameof(options.ClusterAddress), options.ClusterAddress, faults);
         CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? IPAddress.Loopback.ToString(), faults);
+        CheckRedis(options.Redis, faults);
         if (faults.Count == 0 && (options.ReachableAddress.Equals(IPAddress.Any) || options.ReachableAddress.Equals(IPAddress.IPv6Any)))
         {
             faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.ClusterAddress} listens everywhere; name the one address other silos reach this one at.");
@@ -112,6 +116,21 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
         if (!IPAddress.TryParse(address, out _))
         {
             faults.Add($"{SiloOptions.Section}:{setting}: expected an IP address such as 127.0.0.1, got '{address}'.");
+        }
+    }
+
+    private static void CheckRedis(string? redis, List<string> faults)
+    {
+        try
+        {
+            if (redis is { Length: > 0 } && ConfigurationOptions.Parse(redis).EndPoints.Count == 0)
+            {
+                faults.Add($"{SiloOptions.RedisSetting}: expected a connection string such as 127.0.0.1:6379, got one that names no server.");
+            }
+        }
+        catch (ArgumentException malformed)
+        {
+            faults.Add($"{SiloOptions.RedisSetting}: expected a connection string such as 127.0.0.1:6379; {malformed.Message}");
         }
     }
 }

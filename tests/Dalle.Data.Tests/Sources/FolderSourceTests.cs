@@ -61,8 +61,37 @@ public sealed class FolderSourceTests : IDisposable
         File.CreateSymbolicLink(_folder["linked.png"], elsewhere["secret.png"]);
         Directory.CreateSymbolicLink(_folder["loop"], _folder.Path);
         Directory.CreateSymbolicLink(_folder["out"], elsewhere.Path);
+        _folder.Write("told.png", Png);
+        File.CreateSymbolicLink(_folder["told.txt"], elsewhere["secret.txt"]);
+        _folder.Write("untold.png", Png);
+        File.CreateSymbolicLink(_folder["untold.txt"], elsewhere["nothing.txt"]);
 
-        Assert.Empty((await new FolderSource(_folder.Path).ReadAll()).Samples);
+        var (samples, rejected) = await new FolderSource(_folder.Path).ReadAll();
+
+        Assert.Empty(samples);
+        Assert.Equal([("told.png", RejectionReason.CaptionMissing), ("untold.png", RejectionReason.CaptionMissing)], rejected);
+    }
+
+    /// <summary>Held by someone else, or no file at all: reading goes on with the next sample.</summary>
+    [Fact]
+    public async Task Read_FilesThatCannotBeRead_AreReported()
+    {
+        _folder.Write("a.png", Png);
+        _folder.Write("a.txt", "caption");
+        _folder.Write("b.png", Png);
+        _folder.Write("b.txt", "caption");
+        _folder.Write("c.png", Png);
+        Directory.CreateDirectory(_folder["c.txt"]);
+        _folder.Write("d.png", Png);
+        _folder.Write("d.txt", "caption");
+        using var text = new FileStream(_folder["a.txt"], FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        using var picture = new FileStream(_folder["b.png"], FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+
+        var (samples, rejected) = await new FolderSource(_folder.Path).ReadAll();
+
+        Assert.Equal(["d.png: caption"], samples.Lines());
+        Assert.Equal(
+            [("a.png", RejectionReason.CaptionMissing), ("b.png", RejectionReason.PictureMissing), ("c.png", RejectionReason.CaptionMissing)], rejected);
     }
 
     [Fact]

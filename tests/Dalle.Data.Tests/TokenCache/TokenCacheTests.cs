@@ -32,6 +32,27 @@ public sealed class TokenCacheTests : IDisposable
         }
     }
 
+    /// <summary>More than the writer converts at a time.</summary>
+    [Theory]
+    [InlineData(8192)]
+    [InlineData(1 << 20)]
+    public void Add_OfManySamplesAtOnce_GivesTheSameFileAsOneByOne(int codebook)
+    {
+        const int Count = 30_001, Length = 3;
+        var header = new TokenCacheHeader(Count, Length, codebook, "x");
+        long[] tokens = [.. Enumerable.Range(0, Count * Length).Select(i => i * 7919L % codebook)];
+        Write(header, tokens);
+        var atOnce = System.IO.File.ReadAllBytes(File);
+
+        Write(header, [.. tokens.Chunk(Length)]);
+
+        Assert.Equal(System.IO.File.ReadAllBytes(File), atOnce);
+        using var cache = TokenCacheReader.Open(File);
+        var last = new long[Length];
+        cache.Read(Count - 1, last);
+        Assert.Equal(tokens[^Length..], last);
+    }
+
     [Fact]
     public void Read_OutsideTheCache_Throws()
     {

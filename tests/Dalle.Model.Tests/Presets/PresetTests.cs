@@ -1,12 +1,14 @@
-using Dalle.Model.DiscreteVae;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Sampling;
 using Network = Dalle.Model.DiscreteVae.DiscreteVae;
 
 namespace Dalle.Model.Tests.Presets;
 
 public sealed class PresetTests
 {
+    public static TheoryData<string> PaperNames => ["dalle-12b", "dalle-5.6b", "dalle-2.8b"];
+
     public static TheoryData<string> Names => [.. Preset.All.Select(preset => preset.Name)];
 
     [Theory]
@@ -49,14 +51,50 @@ public sealed class PresetTests
     public void Find_UnknownName_ListsTheNames() =>
         Assert.Contains("tiny, tiny-full, test, emoji", Assert.Throws<ArgumentException>(() => Preset.Find("huge")).Message);
 
-    [Fact]
-    public void PaperPresets_TrainWithoutAids() => Assert.All(
-        [Preset.Dalle12B, Preset.Dalle5600M, Preset.Dalle2800M],
-        preset =>
-        {
-            Assert.Equal(new DiscreteVaeTraining(), preset.DiscreteVaeTraining);
-            Assert.Equal((1.0 / 64, 1, 1), (preset.DiscreteVae.ResidualGain, preset.DiscreteVae.LogitGain, preset.DiscreteVae.CodeGain));
-            Assert.Equal(new PriorTraining(), preset.PriorTraining);
-            Assert.Equal((0.02, 0.02), (preset.Transformer.EmbeddingDeviation, preset.Transformer.UnembeddingDeviation));
-        });
+    // Appendix A.2. Written out in full, so that whatever is added to it has to be off here.
+    [Theory]
+    [MemberData(nameof(PaperNames))]
+    public void DiscreteVaeOfAPaperPreset_IsTrainedAsInThePaper_WithoutAids(string name) => Assert.Equal(
+        "DiscreteVaeTraining { "
+        + "Updates = 3000000, BatchSize = 512, "
+        + "LearningRate = CosineSchedule { From = 0.0001, To = 1.25E-06, Over = 1200000 }, "
+        + "KlWeight = CosineSchedule { From = 0, To = 6.6, Over = 5000 }, "
+        + "Tau = CosineSchedule { From = 1, To = 0.0625, Over = 150000 }, "
+        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1E-08, WeightDecay = 0.0001, VarianceClip = Infinity, GradientClip = Infinity }, "
+        + "AverageDecay = 0.999, Precision = BFloat16, "
+        + "LogScaleFloor = , UsageEntropyWeight = CosineSchedule { From = 0, To = 0, Over = 0 } }",
+        Preset.Find(name).DiscreteVaeTraining.ToString());
+
+    // Appendix B.2; it does not say what a plateau is.
+    [Theory]
+    [MemberData(nameof(PaperNames))]
+    public void PriorOfAPaperPreset_IsTrainedAsInThePaper_WithoutAids(string name) => Assert.Equal(
+        "PriorTraining { "
+        + "Updates = 430000, BatchSize = 1024, "
+        + "LearningRate = 0.00045, WarmUp = 5000, Plateau = PlateauSchedule { Halvings = 5, Patience = 5000, Smoothing = 0.998, Improvement = 0.001 }, CosineFloor = , "
+        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.96, Epsilon = 1E-08, WeightDecay = 0.045, VarianceClip = 5, GradientClip = 4 }, "
+        + "TextLossWeight = 0.125, AverageEvery = 25, AverageDecay = 0.99, "
+        + "BpeDropout = 0.1, CaptionDropout = 0, StartFromCodebook = False, Recompute = True, Precision = BFloat16 }",
+        Preset.Find(name).PriorTraining.ToString());
+
+    [Theory]
+    [InlineData("dalle-12b", 3968, 62)]
+    [InlineData("dalle-5.6b", 2688, 42)]
+    [InlineData("dalle-2.8b", 1920, 30)]
+    public void NetworksOfAPaperPreset_AreThePapers(string name, int width, int heads)
+    {
+        var (vae, prior) = (Preset.Find(name).DiscreteVae, Preset.Find(name).Transformer);
+
+        Assert.Equal((256, 32, 8192, 2, 128), (vae.ImageSize, vae.GridSize, vae.CodebookSize, vae.BlocksPerGroup, vae.CodeWidth));
+        Assert.Equal([256, 512, 1024, 2048], vae.GroupWidths);
+        Assert.Equal((1.0 / 64, 1, 1), (vae.ResidualGain, vae.LogitGain, vae.CodeGain));
+        Assert.Equal((64, width, heads, 11), (prior.Layers, prior.Width, prior.Heads, prior.ConvolutionKernel));
+        Assert.Equal((256, 16_384, 32, 8192), (prior.TextLength, prior.TextVocabulary, prior.GridSize, prior.ImageVocabulary));
+        Assert.Equal((0.02, 0.02), (prior.EmbeddingDeviation, prior.UnembeddingDeviation));
+    }
+
+    [Theory]
+    [MemberData(nameof(PaperNames))]
+    public void PicturesOfAPaperPreset_AreDrawnFromTheWholeDistribution(string name) =>
+        Assert.Equal(new SamplingSettings(Temperature: 1, TopK: null, TopP: null, Guidance: 1), Preset.Find(name).Sampling);
 }

@@ -63,6 +63,9 @@ public sealed class DalleSiloTests
     [InlineData("--Dalle:ClusterAddress=localhost", "Dalle:ClusterAddress: expected an IP address such as 127.0.0.1, got 'localhost'.")]
     [InlineData("--Dalle:ClusterAddress=0.0.0.0", "Dalle:AdvertisedAddress")]
     [InlineData("--Dalle:DataFolder=", "Dalle:DataFolder")]
+    [InlineData("--Dalle:Redis=127.0.0.1:6379,shape=round", "Dalle:Redis: expected a connection string such as 127.0.0.1:6379; Keyword 'shape' is not supported.")]
+    [InlineData("--Dalle:Redis=localhost:99999", "Dalle:Redis: expected a connection string such as 127.0.0.1:6379; port ('99999')")]
+    [InlineData("--Dalle:Redis=password=secret", "Dalle:Redis: expected a connection string such as 127.0.0.1:6379, got one that names no server.")]
     public void Silo_WithABadSetting_IsNotBuilt_AndTheErrorNamesTheSetting(string argument, string named)
     {
         var error = Assert.Throws<OptionsValidationException>(() => DalleSilo.Create([argument]));
