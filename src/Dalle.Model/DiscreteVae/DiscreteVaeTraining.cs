@@ -13,9 +13,6 @@ public sealed record DiscreteVaeTraining
 
     public CosineSchedule LearningRate { get; init; } = new(1e-4, 1.25e-6, 1_200_000);
 
-    /// <summary>An aid for short runs: updates over which the step size grows linearly to its schedule. 0 for none.</summary>
-    public int WarmUp { get; init; }
-
     /// <summary>Weight of the KL term (beta).</summary>
     public CosineSchedule KlWeight { get; init; } = new(0, 6.6, 5_000);
 
@@ -37,6 +34,9 @@ public sealed record DiscreteVaeTraining
     /// codes that say the same fall together, and the prior has fewer to tell apart. 0 for none.
     /// </summary>
     public CosineSchedule UsageEntropyWeight { get; init; } = new(0, 0, 0);
+
+    /// <summary>An aid for short runs: updates over which the step size grows linearly to its schedule. 0 for none.</summary>
+    public int WarmUp { get; init; }
 
     /// <summary>The same course in another number of updates: every schedule is stretched with it, and so is the memory of the averaged weights.</summary>
     public DiscreteVaeTraining WithUpdates(int updates)

@@ -62,7 +62,7 @@ public sealed class PresetTests
         + "Tau = CosineSchedule { From = 1, To = 0.0625, Over = 150000 }, "
         + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1E-08, WeightDecay = 0.0001, VarianceClip = Infinity, GradientClip = Infinity }, "
         + "AverageDecay = 0.999, Precision = BFloat16, "
-        + "LogScaleFloor = , UsageEntropyWeight = CosineSchedule { From = 0, To = 0, Over = 0 } }",
+        + "LogScaleFloor = , UsageEntropyWeight = CosineSchedule { From = 0, To = 0, Over = 0 }, WarmUp = 0 }",
         Preset.Find(name).DiscreteVaeTraining.ToString());
 
     // Appendix B.2; it does not say what a plateau is.
