@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dalle.Cli.Hosting;
 using Dalle.Cli.Quickstart;
+using Dalle.Contracts.Training;
 
 namespace Dalle.Cli.Commands;
 
@@ -15,15 +16,18 @@ internal static class QuickstartCommand
         var full = new Option<bool>("--full") { Description = "Train the prior for longer, for better pictures." };
         var folder = new Option<DirectoryInfo>("--out") { Description = "Folder for the pictures and report.json.", HelpName = "DIR", DefaultValueFactory = _ => new("quickstart") };
         var command = new Command("quickstart", "Train a small model on built-in scenes, draw four prompts it never saw, and measure it.") { full, folder };
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            var output = parsed.GetRequiredValue(folder).FullName;
-            var context = CommandContext.Of(parsed) with { DataDirectory = Path.Combine(output, DataFolder) };
-            await RemoveOldSilo(context, cancellationToken);
-            Directory.CreateDirectory(output);
-            return await new QuickstartRun(context, output, parsed.GetValue(full) ? "tiny-full" : "tiny").Run(cancellationToken);
-        });
+        command.SetAction((parsed, cancellationToken) =>
+            Run(CommandContext.Of(parsed), parsed.GetRequiredValue(folder).FullName, QuickstartRun.SpecOf(parsed.GetValue(full) ? "tiny-full" : "tiny"), cancellationToken));
         return command;
+    }
+
+    /// <summary>A run into a folder, which may hold the files of an older one.</summary>
+    internal static async Task<int> Run(CommandContext context, string folder, TrainingSpec spec, CancellationToken cancellationToken)
+    {
+        var own = context with { DataDirectory = Path.Combine(folder, DataFolder) };
+        await RemoveOldSilo(own, cancellationToken);
+        Directory.CreateDirectory(folder);
+        return await new QuickstartRun(own, folder, spec).Run(cancellationToken);
     }
 
     private static async Task RemoveOldSilo(CommandContext context, CancellationToken cancellationToken)

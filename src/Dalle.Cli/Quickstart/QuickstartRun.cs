@@ -9,15 +9,14 @@ namespace Dalle.Cli.Quickstart;
 /// <summary>The whole system once, small: train both stages on scenes, draw four prompts, measure zero-shot accuracy, write it all down.</summary>
 /// <param name="context">Its data folder is the quickstart's own.</param>
 /// <param name="folder">Where pictures and the report go.</param>
-/// <param name="preset">What is trained.</param>
-internal sealed class QuickstartRun(CommandContext context, string folder, string preset)
+/// <param name="spec">What is trained; see <see cref="SpecOf"/>.</param>
+internal sealed class QuickstartRun(CommandContext context, string folder, TrainingSpec spec)
 {
-    private const string Model = "quickstart";
-
     /// <summary>Captions of each kind in the evaluation.</summary>
     private const int Captions = 200;
 
-    private const ulong Seed = 1;
+    /// <summary>The quickstart's training with a preset.</summary>
+    public static TrainingSpec SpecOf(string preset) => new() { Preset = preset, Dataset = "scenes", Model = "quickstart", Seed = 1 };
 
     public async Task<int> Run(CancellationToken cancellationToken)
     {
@@ -25,12 +24,12 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
         var status = await Train(cluster, cancellationToken);
 
         var began = context.Clock.GetTimestamp();
-        var pictures = await new CaptionedPictures(cluster.Client, Model, Seed).Draw(QuickstartPrompts.All, _ => { }, cancellationToken);
+        var pictures = await new CaptionedPictures(cluster.Client, spec.Model, spec.Seed).Draw(QuickstartPrompts.All, _ => { }, cancellationToken);
         var generating = context.Clock.GetElapsedTime(began);
         var images = Write(pictures);
 
         context.Terminal.SayLine($"Drawing {Captions} held-out and {Captions} seen captions and reading the pictures ...");
-        var evaluation = await SceneEvaluation.Run(cluster.Client, Model, Captions, context.Clock, _ => { }, cancellationToken);
+        var evaluation = await SceneEvaluation.Run(cluster.Client, spec.Model, Captions, context.Clock, _ => { }, cancellationToken);
         context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
 
         var report = Report(status, generating, evaluation, images);
@@ -43,7 +42,6 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
 
     private async Task<TrainingStatus> Train(ClusterConnection cluster, CancellationToken cancellationToken)
     {
-        var spec = new TrainingSpec { Preset = preset, Dataset = "scenes", Model = Model, Seed = Seed };
         var job = await cluster.Client.Submit(spec, cancellationToken);
         var status = await TrainingRun.Follow(context, cluster, job, TrainingRun.Title(spec), previews: null, cancellationToken);
         return status.Phase == TrainingPhase.Completed
@@ -53,7 +51,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
 
     private List<QuickstartImage> Write(IReadOnlyList<(string Caption, Picture Picture)> pictures)
     {
-        var images = pictures.Select((drawn, i) => new QuickstartImage(drawn.Caption, Seed + (ulong)i, $"{PictureNames.Of(drawn.Caption)}.png")).ToList();
+        var images = pictures.Select((drawn, i) => new QuickstartImage(drawn.Caption, spec.Seed + (ulong)i, $"{PictureNames.Of(drawn.Caption)}.png")).ToList();
         var board = new PictureBoard(pictures.Count);
         for (var i = 0; i < images.Count; i++)
         {
@@ -73,7 +71,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, strin
 
     private QuickstartReport Report(TrainingStatus status, TimeSpan generating, SceneEvaluation evaluation, IReadOnlyList<QuickstartImage> images) => new()
     {
-        Preset = preset,
+        Preset = spec.Preset,
         Seconds = new StageSeconds(
             SinceProcessStart(),
             SecondsOf(status, TrainingStage.DiscreteVae),

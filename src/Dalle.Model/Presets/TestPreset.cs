@@ -22,7 +22,7 @@ public sealed partial record Preset
             LogScaleFloor = -2,
             UsageEntropyWeight = new(0.05, 0.05, 0),
         },
-        Transformer = new TransformerConfig { Layers = 4, Width = 32, Heads = 2, TextLength = 16, TextVocabulary = 300, GridSize = 4, ImageVocabulary = 32, ConvolutionKernel = 3 },
+        Transformer = new TransformerConfig { Layers = 4, Width = 32, Heads = 2, TextLength = 16, TextVocabulary = 512, GridSize = 4, ImageVocabulary = 32, ConvolutionKernel = 3 },
         PriorTraining = new PriorTraining { Updates = 200, BatchSize = 8, LearningRate = 3e-3, WarmUp = 10, CosineFloor = 0.1, AverageEvery = 1, AverageDecay = 0.95, Recompute = false },
     };
 }
