@@ -15,6 +15,9 @@ namespace Dalle.Silo.Storage;
 /// </summary>
 internal sealed class ClusterStore : IDisposable
 {
+    // On a busy machine a store in this very process has needed more than the usual five seconds to answer.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     private readonly GarnetServer? _embedded;
 
     /// <summary>Starts the embedded store, or none if a Redis is configured.</summary>
@@ -28,7 +31,11 @@ internal sealed class ClusterStore : IDisposable
 
         var port = FreePorts.Settle(IPAddress.Loopback, 0)[0];
         var password = RandomNumberGenerator.GetHexString(32);
-        Connection = new ConfigurationOptions { EndPoints = { { IPAddress.Loopback, port } }, Password = password };
+        var patience = (int)Patience.TotalMilliseconds;
+        Connection = new ConfigurationOptions
+        {
+            EndPoints = { { IPAddress.Loopback, port } }, Password = password, ConnectTimeout = patience, AsyncTimeout = patience, SyncTimeout = patience,
+        };
         _embedded = new GarnetServer(Arguments(Path.Combine(folder.Path, "store"), port, password), loggers);
         _embedded.Start();
     }
