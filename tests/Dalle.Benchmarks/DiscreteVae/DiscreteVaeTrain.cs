@@ -69,7 +69,10 @@ internal sealed class DiscreteVaeTrain : IBenchmark
         var config = Preset.Emoji.DiscreteVae with { GroupWidths = [64, 128, 256] };
         var training = OnThisMachine(Preset.Emoji.DiscreteVaeTraining.WithUpdates(EmojiUpdates)) with
         {
-            BatchSize = Batch, LearningRate = new(6e-3, 1e-5, EmojiUpdates), WarmUp = 60, UsageEntropyWeight = new(0.3, 0.1, EmojiUpdates),
+            BatchSize = Batch,
+            LearningRate = new(6e-3, 1e-5, EmojiUpdates),
+            WarmUp = 60,
+            UsageEntropyWeight = new(0.3, 0.1, EmojiUpdates),
         };
         using var trainer = new DiscreteVaeTrainer(config, training, seed: 1, CPU);
         var watch = new Stopwatch();
