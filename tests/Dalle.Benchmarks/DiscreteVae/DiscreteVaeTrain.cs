@@ -65,13 +65,14 @@ internal sealed class DiscreteVaeTrain : IBenchmark
         using var pictures = new EmojiPictures();
         using var scope = NewDisposeScope();
 
-        // So few and large updates learn most with wide first groups, and from large steps that begin small.
+        // So few and large updates learn most with wide first groups, from large steps that begin small, and with a high floor under the likelihood's scale.
         var config = Preset.Emoji.DiscreteVae with { GroupWidths = [64, 128, 256] };
         var training = OnThisMachine(Preset.Emoji.DiscreteVaeTraining.WithUpdates(EmojiUpdates)) with
         {
             BatchSize = Batch,
             LearningRate = new(6e-3, 1e-5, EmojiUpdates),
             WarmUp = 60,
+            LogScaleFloor = -1,
             UsageEntropyWeight = new(0.3, 0.1, EmojiUpdates),
         };
         using var trainer = new DiscreteVaeTrainer(config, training, seed: 1, CPU);
