@@ -106,8 +106,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
     /// <summary>Whether an error speaks of the connection or the silo, not of what was asked.</summary>
     private static bool IsCut(Exception error) => error is not (InvalidRequestException or NotFoundException or OverloadedException or GenerationFailedException);
 
-    /// <summary>Whether no silo took a call. Where none that is left offers the grain Orleans' error has no type of its own; contracts do not throw this one.</summary>
-    private static bool IsUnavailable(Exception error) => error is OrleansException or ArgumentException { ParamName: null };
+    /// <summary>Whether no silo took a call. Where none that is left offers the grain, Orleans' error has no type of its own, only its words.</summary>
+    private static bool IsUnavailable(Exception error) =>
+        error is OrleansException || (error is ArgumentException && error.Message.StartsWith("Could not find an implementation for interface", StringComparison.Ordinal));
 
     private static ClusterUnavailableException Unavailable(string what, Exception error) =>
         new($"{what}: no silo of the cluster takes calls; it may be stopping. Try again, or start one with 'dalle silo'.", error);

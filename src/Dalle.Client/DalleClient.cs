@@ -168,8 +168,18 @@ public sealed class DalleClient : IAsyncDisposable
         {
             // Taking leave of a silo that is gone would take half a minute.
             using var patience = new CancellationTokenSource(CourtesyTimeout);
-            await _connection.StopAsync(patience.Token);
-            _connection.Dispose();
+            try
+            {
+                await _connection.StopAsync(patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // There was no one to take leave of.
+            }
+            finally
+            {
+                _connection.Dispose();
+            }
         }
     }
 

@@ -57,6 +57,7 @@ public sealed class FolderSource(string folder, SampleSourceOptions? options = n
             {
                 return [];
             }
+
             return file.Length <= _options.MaxRecordBytes
                 ? _options.CleanCaptions(Encoding.UTF8.GetString(await File.ReadAllBytesAsync(path, cancellationToken)).Split('\n'))
                 : throw new PictureException(RejectionReason.RecordMalformed, $"'{path}' has {file.Length:N0} bytes; at most {_options.MaxRecordBytes:N0} of captions are read.");

@@ -169,7 +169,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         _parameters.Dispose();
     }
 
-    private double LearningRate(int step) => _training.LearningRate.At(step) * Math.Min(1, (step + 1.0) / Math.Max(1, _training.WarmUp));
+    private double LearningRate(int step) => _training.LearningRate.At(step) * LinearWarmUp.At(step, _training.WarmUp);
 
     private static void Attach(DisposeScope scope, IEnumerable<Tensor> tensors)
     {

@@ -151,11 +151,6 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     }
 
     // Linear warm-up, then constant with halvings on plateau, or the cosine.
-    private double LearningRate(int step)
-    {
-        var warmed = step < _training.WarmUp ? _training.LearningRate * (step + 1) / _training.WarmUp : _training.LearningRate;
-        return warmed * (_training.CosineFloor is { } floor
-            ? new CosineSchedule(1, floor, _training.Updates).At(step)
-            : _plateau.Factor);
-    }
+    private double LearningRate(int step) => _training.LearningRate * LinearWarmUp.At(step, _training.WarmUp)
+        * (_training.CosineFloor is { } floor ? new CosineSchedule(1, floor, _training.Updates).At(step) : _plateau.Factor);
 }

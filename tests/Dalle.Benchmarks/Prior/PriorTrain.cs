@@ -43,16 +43,6 @@ internal sealed class PriorTrainMemory : IBenchmark
     }
 }
 
-/// <summary>The networks that most benchmarks measure.</summary>
-internal static class ConfigurationT
-{
-    /// <summary>d 256, 8 layers, 8 heads, 64 text and 256 image tokens, 4096 and 1024 codes.</summary>
-    public static TransformerConfig Prior { get; } = new()
-    {
-        Layers = 8, Width = 256, Heads = 8, TextLength = 64, TextVocabulary = 4096, GridSize = 16, ImageVocabulary = 1024,
-    };
-}
-
 /// <summary>Training at the size of a plain GPT with one vocabulary of 8192: here both vocabularies are that large, so that every position has as much to predict.</summary>
 internal sealed class PriorTrainProbe : IBenchmark
 {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Dalle.Benchmarks.Prior;
 using Dalle.Model.Native;
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;

@@ -57,9 +57,7 @@ public sealed class ModelArchiveTests : IDisposable
     public async Task Import_OfAManifestThatPointsOutside_IsRefused()
     {
         await Export();
-        var manifest = _outside.File("demo/manifest.json");
-        var hostile = (await File.ReadAllTextAsync(manifest, TestContext.Current.CancellationToken)).Replace("prior.safetensors", "../../secret", StringComparison.Ordinal);
-        await File.WriteAllTextAsync(manifest, hostile, TestContext.Current.CancellationToken);
+        await Falsify("prior.safetensors", "../../secret");
 
         var refused = await Assert.ThrowsAsync<CommandException>(() => Import(name: null));
         Assert.Contains("'../../secret', which is not a plain file name", refused.Message, StringComparison.Ordinal);
@@ -69,9 +67,7 @@ public sealed class ModelArchiveTests : IDisposable
     public async Task Import_UnderANameThatPointsOutside_IsRefusedBeforeAnythingIsCopied()
     {
         await Export();
-        var manifest = _outside.File("demo/manifest.json");
-        var hostile = (await File.ReadAllTextAsync(manifest, TestContext.Current.CancellationToken)).Replace("\"demo\"", "\"../../elsewhere\"", StringComparison.Ordinal);
-        await File.WriteAllTextAsync(manifest, hostile, TestContext.Current.CancellationToken);
+        await Falsify("\"demo\"", "\"../../elsewhere\"");
 
         var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => Import(name: null));
         Assert.Contains("'../../elsewhere' cannot be used as a model's name", refused.Message, StringComparison.Ordinal);
@@ -102,6 +98,13 @@ public sealed class ModelArchiveTests : IDisposable
 
     private Task Export() =>
         ModelArchive.Export(_model, _artifacts.File("models/demo"), _outside.File("demo"), TestContext.Current.CancellationToken);
+
+    private async Task Falsify(string word, string other)
+    {
+        var manifest = _outside.File("demo/manifest.json");
+        var text = await File.ReadAllTextAsync(manifest, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(manifest, text.Replace(word, other, StringComparison.Ordinal), TestContext.Current.CancellationToken);
+    }
 
     private Task<ModelManifest> Import(string? name) =>
         ModelArchive.Import(_outside.File("demo"), name, _artifacts.FullName, DateTimeOffset.UnixEpoch, TestContext.Current.CancellationToken);

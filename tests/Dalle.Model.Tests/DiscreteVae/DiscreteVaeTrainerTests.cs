@@ -40,6 +40,17 @@ public sealed class DiscreteVaeTrainerTests
         Assert.InRange(after.Perplexity, 2, Config.CodebookSize);
     }
 
+    [Fact]
+    public void Step_WithWarmUp_TakesAShareOfTheSchedulesStepSize()
+    {
+        using var scope = NewDisposeScope();
+        using var trainer = NewTrainer(Training with { WarmUp = 4 });
+
+        var taken = Enumerable.Range(0, 6).Select(step => trainer.Step(step, Squares())!.LearningRate / Training.LearningRate.At(step));
+
+        Assert.Equal([0.25, 0.5, 0.75, 1, 1, 1], taken.Select(share => Math.Round(share, 9)));
+    }
+
     [Theory]
     [InlineData(Precision.Float32)]
     [InlineData(Precision.BFloat16)]
