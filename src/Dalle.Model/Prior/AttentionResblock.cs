@@ -4,6 +4,7 @@ using static TorchSharp.torch;
 namespace Dalle.Model.Prior;
 
 /// <summary>Layer normalisation, masked self-attention, projection.</summary>
+/// <remarks>The normalised input is not kept: it is cheap to compute again on the way back.</remarks>
 internal sealed class AttentionResblock(ParameterStore parameters, string name, ScalarType compute, Attention attention) : Resblock(compute)
 {
     private readonly LayerNorm _norm = new(parameters, name + "norm", compute);
@@ -20,7 +21,6 @@ internal sealed class AttentionResblock(ParameterStore parameters, string name, 
         var output_RC = _output.Forward(attended_RC);
         tape?.Keep(attended_RC);
         tape?.Keep(qkv_R3C);
-        tape?.Keep(normal_RC);
         return output_RC.MoveToOuterDisposeScope();
     }
 
@@ -28,12 +28,11 @@ internal sealed class AttentionResblock(ParameterStore parameters, string name, 
     public override Tensor Backward(Tensor gradient_RC, Tensor x_RC, Tape tape)
     {
         using var scope = NewDisposeScope();
-        var normal_RC = tape.Take(scope);
         var qkv_R3C = tape.Take(scope);
         var attended_RC = tape.Take(scope);
         var attendedGradient_RC = _output.Backward(gradient_RC, attended_RC);
         var qkvGradient_R3C = attention.Backward(attendedGradient_RC, qkv_R3C, tape);
-        var normalGradient_RC = _qkv.Backward(qkvGradient_R3C, normal_RC);
+        var normalGradient_RC = _qkv.Backward(qkvGradient_R3C, _norm.Forward(x_RC));
         return _norm.Backward(normalGradient_RC, x_RC).MoveToOuterDisposeScope();
     }
 }

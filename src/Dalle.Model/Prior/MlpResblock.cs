@@ -4,6 +4,7 @@ using static TorchSharp.torch;
 namespace Dalle.Model.Prior;
 
 /// <summary>Layer normalisation, a hidden layer of four times the width, projection.</summary>
+/// <remarks>Keeps the hidden layer only: what follows from it or from the input by elementwise work is computed again on the way back, for less than half the memory.</remarks>
 internal sealed class MlpResblock(ParameterStore parameters, string name, ScalarType compute) : Resblock(compute)
 {
     private readonly LayerNorm _norm = new(parameters, name + "norm", compute);
@@ -18,9 +19,7 @@ internal sealed class MlpResblock(ParameterStore parameters, string name, Scalar
         var hidden_R4C = _up.Forward(normal_RC);
         var active_R4C = Activation.Forward(hidden_R4C);
         var output_RC = _down.Forward(active_R4C);
-        tape?.Keep(active_R4C);
         tape?.Keep(hidden_R4C);
-        tape?.Keep(normal_RC);
         return output_RC.MoveToOuterDisposeScope();
     }
 
@@ -28,12 +27,16 @@ internal sealed class MlpResblock(ParameterStore parameters, string name, Scalar
     public override Tensor Backward(Tensor gradient_RC, Tensor x_RC, Tape tape)
     {
         using var scope = NewDisposeScope();
-        var normal_RC = tape.Take(scope);
         var hidden_R4C = tape.Take(scope);
-        var active_R4C = tape.Take(scope);
-        var hiddenGradient_R4C = _down.Backward(gradient_RC, active_R4C);
+        var hiddenGradient_R4C = BackwardThroughDown(gradient_RC, hidden_R4C);
         Activation.Backward(hiddenGradient_R4C, hidden_R4C);
-        var normalGradient_RC = _up.Backward(hiddenGradient_R4C, normal_RC);
+        var normalGradient_RC = _up.Backward(hiddenGradient_R4C, _norm.Forward(x_RC));
         return _norm.Backward(normalGradient_RC, x_RC).MoveToOuterDisposeScope();
+    }
+
+    private Tensor BackwardThroughDown(Tensor gradient_RC, Tensor hidden_R4C)
+    {
+        using var active_R4C = Activation.Forward(hidden_R4C);
+        return _down.Backward(gradient_RC, active_R4C);
     }
 }
