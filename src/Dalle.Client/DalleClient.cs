@@ -40,7 +40,7 @@ public sealed class DalleClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(silo);
         options ??= new();
-        var connection = await SiloConnection.Open(silo, options.ConnectTimeout, cancellationToken);
+        var connection = await SiloConnection.Open(silo, options, cancellationToken);
         return new(connection.Services.GetRequiredService<IGrainFactory>(), options, TimeProvider.System, connection);
     }
 

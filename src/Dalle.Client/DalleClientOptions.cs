@@ -1,8 +1,13 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Dalle.Client;
 
-/// <summary>How patient a client is.</summary>
+/// <summary>How a client connects, and how patient it is.</summary>
 public sealed record DalleClientOptions
 {
+    /// <summary>The cluster's certificate with its private key, where its silos have one; see <see cref="ClusterTls"/>. Default: none, a plain connection.</summary>
+    public X509Certificate2? Certificate { get; init; }
+
     /// <summary>Time to connect. Default: 10 seconds.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

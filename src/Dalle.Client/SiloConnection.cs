@@ -9,18 +9,22 @@ namespace Dalle.Client;
 internal static class SiloConnection
 {
     /// <exception cref="IOException">No silo answers.</exception>
-    public static async Task<IHost> Open(SiloCard silo, TimeSpan timeout, CancellationToken cancellationToken)
+    public static async Task<IHost> Open(SiloCard silo, DalleClientOptions options, CancellationToken cancellationToken)
     {
         var builder = Host.CreateEmptyApplicationBuilder(settings: null);
         builder.UseOrleansClient(client =>
         {
             client.UseStaticClustering(IPEndPoint.Parse(silo.Gateway));
             client.Configure<ClusterOptions>(cluster => (cluster.ClusterId, cluster.ServiceId) = (silo.ClusterId, silo.ClusterId));
+            if (options.Certificate is { } certificate)
+            {
+                client.Configure<ClientConnectionOptions>(connections => connections.ConfigureConnection(connection => connection.UseClientTls(ClusterTls.OptionsFor(certificate))));
+            }
         });
         var host = builder.Build();
         try
         {
-            await host.StartAsync(cancellationToken).WaitAsync(timeout, cancellationToken);
+            await host.StartAsync(cancellationToken).WaitAsync(options.ConnectTimeout, cancellationToken);
             return host;
         }
         catch (Exception error)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dalle.Cli.Hosting;
 using Dalle.Contracts.Cluster;
+using Dalle.Silo.Hosting;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -14,27 +15,33 @@ internal static class SiloCommand
         var httpPort = new Option<int?>("--http-port") { Description = "Port of the HTTP API; 0 for a free one. Default: 8080.", HelpName = "PORT" }.Within(0, 65535);
         var address = new Option<string?>("--address") { Description = "Address the HTTP API listens on. Default: 127.0.0.1, this machine only.", HelpName = "IP" };
         var redis = new Option<string?>("--redis") { Description = "A Redis, Valkey or Garnet for cluster state. Default: a store of its own in the data folder.", HelpName = "HOST:PORT" };
-        var command = new Command("silo", "Serve: run training jobs, draw pictures, answer the HTTP API.") { httpPort, address, redis };
+        var join = new Option<string?>("--join") { Description = "Join the cluster of the silo that printed this; $DALLE_CLUSTERSECRET must be the same there. Default: a cluster of its own.", HelpName = "HOST:PORT" };
+        var command = new Command("silo", "Serve: run training jobs, draw pictures, answer the HTTP API.") { httpPort, address, redis, join };
         command.SetAction((parsed, cancellationToken) => Run(
-            CommandContext.Of(parsed), parsed.GetValue(httpPort), parsed.GetValue(address), parsed.GetValue(redis), cancellationToken));
+            CommandContext.Of(parsed),
+            options =>
+            {
+                options.HttpPort = parsed.GetValue(httpPort) ?? options.HttpPort;
+                options.Address = parsed.GetValue(address) ?? options.Address;
+                options.Redis = parsed.GetValue(redis) ?? options.Redis;
+                options.Join = parsed.GetValue(join) ?? options.Join;
+            },
+            cancellationToken));
         return command;
     }
 
-    private static async Task<int> Run(CommandContext context, int? httpPort, string? address, string? redis, CancellationToken cancellationToken)
+    private static async Task<int> Run(CommandContext context, Action<SiloOptions> configure, CancellationToken cancellationToken)
     {
-        await using var silo = SiloHost.Build(
-            context,
-            options =>
-            {
-                options.HttpPort = httpPort ?? options.HttpPort;
-                options.Address = address ?? options.Address;
-                options.Redis = redis ?? options.Redis;
-            },
-            LogLevel.Warning);
+        await using var silo = SiloHost.Build(context, configure, LogLevel.Warning);
         await silo.StartAsync(cancellationToken);
         var card = SiloCard.Read(context.DataDirectory);
         context.Terminal.WriteJsonLine(card);
         context.Terminal.SayLine($"Serving {card?.Http} from {context.DataDirectory}. Ctrl-C stops it; running jobs write a checkpoint and go on at the next start.");
+        if (card?.Join is { } address)
+        {
+            context.Terminal.SayLine($"Other silos join with --join {address} and the same {SiloOptions.SecretVariable}.");
+        }
+
         await silo.WaitForShutdownAsync(cancellationToken);
         return ExitCodes.Success;
     }

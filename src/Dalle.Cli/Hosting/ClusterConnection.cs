@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Dalle.Client;
 using Dalle.Contracts.Cluster;
+using Dalle.Silo.Hosting;
 using Microsoft.AspNetCore.Builder;
 
 namespace Dalle.Cli.Hosting;
@@ -29,7 +30,7 @@ internal sealed class ClusterConnection : IAsyncDisposable
     {
         if (await FindSilo(context.DataDirectory, cancellationToken) is { } card)
         {
-            return new(await DalleClient.Connect(card, cancellationToken: cancellationToken), card.Artifacts, embedded: null);
+            return new(await DalleClient.Connect(card, DalleSilo.ClientOptions(), cancellationToken), card.Artifacts, embedded: null);
         }
 
         var silo = SiloHost.Build(context, options => options.HttpPort = 0);

@@ -8,7 +8,8 @@ namespace Dalle.Contracts.Cluster;
 /// <param name="Http">Base address of the HTTP API.</param>
 /// <param name="ClusterId">The cluster it is part of; clients must name the same.</param>
 /// <param name="Artifacts">Root of its artifact store, in full.</param>
-public sealed record SiloCard(int ProcessId, string Gateway, string Http, string ClusterId, string Artifacts)
+/// <param name="Join">What other silos join its cluster by, as <c>address:port</c>; null where they cannot.</param>
+public sealed record SiloCard(int ProcessId, string Gateway, string Http, string ClusterId, string Artifacts, string? Join = null)
 {
     /// <summary>Name of the file in the data folder.</summary>
     public const string FileName = "silo.json";

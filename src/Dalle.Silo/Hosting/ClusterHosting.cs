@@ -18,7 +18,9 @@ internal static class ClusterHosting
 
     public static ISiloBuilder AddDalleCluster(this ISiloBuilder silo)
     {
+        silo.Services.AddSingleton<ClusterCertificate>();
         silo.Services.AddSingleton<ClusterStore>();
+        silo.Services.AddSingleton<ClusterArtifacts>();
         silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, StaleMembership>();
         silo.Services.AddOptions<ClusterOptions>().Configure<IOptions<SiloOptions>>((cluster, options) =>
             (cluster.ClusterId, cluster.ServiceId) = (options.Value.ClusterId, options.Value.ClusterId));
@@ -26,6 +28,7 @@ internal static class ClusterHosting
         silo.Services.AddOptions<ClusterMembershipOptions>().Configure<IOptions<SiloOptions>>((membership, options) =>
             (membership.ProbeTimeout, membership.NumMissedProbesLimit) = (options.Value.ProbeTimeout, MissedProbes));
 
+        silo.Services.AddOptions<SiloConnectionOptions>().Configure<ClusterCertificate>((connections, certificate) => certificate.Secure(connections));
         silo.UseRedisClustering(_ => { });
         silo.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterStore>((redis, store) => redis.ConfigurationOptions = store.Connection);
         silo.UseRedisReminderService(_ => { });

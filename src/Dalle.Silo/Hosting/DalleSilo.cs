@@ -1,6 +1,8 @@
+using Dalle.Client;
 using Dalle.Grains.Hosting;
 using Dalle.Silo.Http;
 using Dalle.Silo.Storage;
+using Dalle.Workers.Artifacts;
 using Dalle.Workers.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -33,11 +35,11 @@ public static class DalleSilo
         builder.Services.AddSingleton<IValidateOptions<SiloOptions>, SiloOptionsValidator>();
         builder.Services.AddSingleton<DataFolder>();
         builder.Services.AddOptions<WorkerOptions>()
-            .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"))
-            .Configure<IOptions<SiloOptions>>((worker, silo) => worker.ArtifactFolder = silo.Value.Artifacts);
+            .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"));
+        builder.Services.AddSingleton(provider => new ArtifactStore(provider.GetRequiredService<ClusterArtifacts>().Folder));
         builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
-        builder.Services.AddHostedService<RedisCheck>();
+        builder.Services.AddHostedService<StoreCheck>();
         builder.Services.AddHostedService<SiloAnnouncement>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
         {
@@ -60,6 +62,14 @@ public static class DalleSilo
 
     /// <inheritdoc cref="CreateBuilder"/>
     public static WebApplication Create(string[]? args = null, Action<SiloOptions>? configure = null) => Build(CreateBuilder(args, configure));
+
+    /// <summary>How a program on this machine connects to its silo: with the cluster's certificate, if the environment names one.</summary>
+    /// <exception cref="IOException">The certificate cannot be read.</exception>
+    public static DalleClientOptions ClientOptions()
+    {
+        var options = new ConfigurationBuilder().AddInMemoryCollection(PrefixedEnvironment()).Build().GetSection(SiloOptions.Section).Get<SiloOptions>() ?? new();
+        return new() { Certificate = options.ClusterCertificate is { } file ? ClusterCertificate.Load(file, options.ClusterCertificatePassword) : null };
+    }
 
     private static IEnumerable<KeyValuePair<string, string?>> PrefixedEnvironment() =>
         new ConfigurationBuilder().AddEnvironmentVariables(EnvironmentPrefix).Build().AsEnumerable()

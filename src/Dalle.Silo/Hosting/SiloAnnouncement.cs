@@ -14,7 +14,7 @@ namespace Dalle.Silo.Hosting;
 
 /// <summary>Once the silo serves: says where in the data folder, and wakes the jobs that ran when the cluster last stopped.</summary>
 internal sealed partial class SiloAnnouncement(
-    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, IOptions<SiloOptions> options, IServer server, IGrainFactory grains,
+    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, ClusterStore store, ClusterArtifacts artifacts, IServer server, IGrainFactory grains,
     ILogger<SiloAnnouncement> logger)
     : IHostedLifecycleService
 {
@@ -22,7 +22,7 @@ internal sealed partial class SiloAnnouncement(
     {
         var gateway = self.GatewayAddress.Endpoint;
         var http = server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
-        new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId, Path.GetFullPath(options.Value.Artifacts)).Write(folder.Path);
+        new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId, artifacts.Folder, store.JoinAddress).Write(folder.Path);
         LogServing(logger, http, gateway, folder.Path);
         try
         {

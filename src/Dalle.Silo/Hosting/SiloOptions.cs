@@ -2,8 +2,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using Dalle.Contracts.Cluster;
 using Dalle.Silo.Http;
-using Microsoft.Extensions.Options;
-using StackExchange.Redis;
 
 namespace Dalle.Silo.Hosting;
 
@@ -14,12 +12,17 @@ public sealed class SiloOptions
     public const string Section = "Dalle";
 
     internal const string RedisSetting = $"{Section}:{nameof(Redis)}";
+    internal const string JoinSetting = $"{Section}:{nameof(Join)}";
+    internal const string SecretSetting = $"{Section}:{nameof(ClusterSecret)}";
+
+    /// <summary>The variable of the environment that <see cref="ClusterSecret"/> is best set in.</summary>
+    public const string SecretVariable = "DALLE_CLUSTERSECRET";
 
     /// <summary>Folder of the embedded store and of artifacts; one silo at a time has it. Default: <c>.dalle</c> in the user's home.</summary>
     [Required]
     public string DataFolder { get; set; } = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".dalle");
 
-    /// <summary>Folder of checkpoints and models, shared by the silos of a cluster. Default: <c>artifacts</c> in the data folder.</summary>
+    /// <summary>Folder of checkpoints and models, shared by the silos of a cluster. Default: the cluster's, and of its first silo <c>artifacts</c> in the data folder.</summary>
     public string? ArtifactFolder { get; set; }
 
     /// <summary>Address the HTTP API listens on. Default: 127.0.0.1, this machine only.</summary>
@@ -27,8 +30,8 @@ public sealed class SiloOptions
     public string Address { get; set; } = IPAddress.Loopback.ToString();
 
     /// <summary>
-    /// Address that other silos and cluster clients connect to. They show no key: whoever can connect may do anything, so it belongs to a network of trusted machines.
-    /// Default: 127.0.0.1, this machine only.
+    /// Address that other silos and cluster clients connect to. Default: 127.0.0.1, this machine only, whose users are trusted; any other needs
+    /// <see cref="ClusterSecret"/> and <see cref="ClusterCertificate"/>.
     /// </summary>
     [Required]
     public string ClusterAddress { get; set; } = IPAddress.Loopback.ToString();
@@ -50,6 +53,26 @@ public sealed class SiloOptions
 
     /// <summary>Connection string of a Redis, Valkey or Garnet that the cluster shares. Default: none, a store inside this process with its files in the data folder.</summary>
     public string? Redis { get; set; }
+
+    /// <summary>Where another silo's embedded store listens, as <c>host:port</c>: this silo joins its cluster. Needs that silo's <see cref="ClusterSecret"/>. Default: none, a cluster of its own.</summary>
+    public string? Join { get; set; }
+
+    /// <summary>Port of the embedded store, for others to <see cref="Join"/>; 0 for a free one. Default: 0.</summary>
+    [Range(0, 65535)]
+    public int StorePort { get; set; }
+
+    /// <summary>What silos of one cluster know and no one else, at least 16 characters: with it others can <see cref="Join"/>. Best set in the environment. Default: none, a cluster of one silo.</summary>
+    [MinLength(16)]
+    public string? ClusterSecret { get; set; }
+
+    /// <summary>
+    /// PKCS#12 file (.pfx) of a certificate with its private key, the same on all silos and their clients: they encrypt what they say to each other, and let in no one without it.
+    /// Default: none, plain connections.
+    /// </summary>
+    public string? ClusterCertificate { get; set; }
+
+    /// <summary>Password of the <see cref="ClusterCertificate"/>. Default: none.</summary>
+    public string? ClusterCertificatePassword { get; set; }
 
     /// <summary>Silos of one cluster name the same. Default: dalle.</summary>
     [Required]
@@ -75,62 +98,4 @@ public sealed class SiloOptions
     internal IPAddress ClusterListenAddress => IPAddress.Parse(ClusterAddress);
 
     internal IPAddress ReachableAddress => IPAddress.Parse(AdvertisedAddress ?? ClusterAddress);
-
-    internal string Artifacts => ArtifactFolder ?? Path.Combine(DataFolder, "artifacts");
-}
-
-/// <summary>Checks <see cref="SiloOptions"/> when the host starts; every message names the setting.</summary>
-internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
-{
-    public ValidateOptionsResult Validate(string? name, SiloOptions options)
-    {
-        var faults = new List<string>();
-        CheckRanges(SiloOptions.Section, options, faults);
-        CheckRanges($"{SiloOptions.Section}:{nameof(options.Http)}", options.Http, faults);
-        CheckAddress(nameof(options.Address), options.Address, faults);
-        CheckAddress(nameof(options.ClusterAddress), options.ClusterAddress, faults);
-        CheckAddress(nameof(options.AdvertisedAddress), options.AdvertisedAddress ?? IPAddress.Loopback.ToString(), faults);
-        CheckRedis(options.Redis, faults);
-        if (faults.Count == 0 && (options.ReachableAddress.Equals(IPAddress.Any) || options.ReachableAddress.Equals(IPAddress.IPv6Any)))
-        {
-            faults.Add($"{SiloOptions.Section}:{nameof(options.AdvertisedAddress)}: {options.ClusterAddress} listens everywhere; name the one address other silos reach this one at.");
-        }
-
-        if (faults.Count == 0 && !IPAddress.IsLoopback(options.ListenAddress) && options.Http.ApiKey is null)
-        {
-            faults.Add($"{HttpOptions.ApiKeySetting}: {options.Address} can be reached from other machines, so clients must show a key; set one, in {HttpOptions.ApiKeyVariable}, or listen on {IPAddress.Loopback}.");
-        }
-
-        return faults.Count > 0 ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;
-    }
-
-    private static void CheckRanges(string section, object options, List<string> faults)
-    {
-        var found = new List<ValidationResult>();
-        Validator.TryValidateObject(options, new ValidationContext(options), found, validateAllProperties: true);
-        faults.AddRange(found.Select(fault => $"{section}:{string.Join(',', fault.MemberNames)}: {fault.ErrorMessage}"));
-    }
-
-    private static void CheckAddress(string setting, string address, List<string> faults)
-    {
-        if (!IPAddress.TryParse(address, out _))
-        {
-            faults.Add($"{SiloOptions.Section}:{setting}: expected an IP address such as 127.0.0.1, got '{address}'.");
-        }
-    }
-
-    private static void CheckRedis(string? redis, List<string> faults)
-    {
-        try
-        {
-            if (redis is { Length: > 0 } && ConfigurationOptions.Parse(redis).EndPoints.Count == 0)
-            {
-                faults.Add($"{SiloOptions.RedisSetting}: expected a connection string such as 127.0.0.1:6379, got one that names no server.");
-            }
-        }
-        catch (ArgumentException malformed)
-        {
-            faults.Add($"{SiloOptions.RedisSetting}: expected a connection string such as 127.0.0.1:6379; {malformed.Message}");
-        }
-    }
 }
