@@ -76,6 +76,20 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 Abandon(stream);
             }
 
+            // Silence may be all there is to hear, or a silo that is gone: a question tells. One that is leaving, and has not said so to all, may refuse it.
+            async Task<bool?> Probe()
+            {
+                try
+                {
+                    await Ask(what, probe, cancellationToken);
+                }
+                catch (ClusterUnavailableException) when (++failures < options.StreamAttempts)
+                {
+                }
+
+                return null;
+            }
+
             // Whether there is a next item; null for a cut.
             async Task<bool?> Next(IAsyncEnumerator<T> from)
             {
@@ -87,9 +101,7 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 }
                 catch (TimeoutException)
                 {
-                    // Silence may be all there is to hear, or a silo that is gone: a question tells.
-                    await Ask(what, probe, cancellationToken);
-                    return null;
+                    return await Probe();
                 }
                 catch (Exception error) when (!cancellationToken.IsCancellationRequested && IsCut(error) && ++failures < options.StreamAttempts)
                 {

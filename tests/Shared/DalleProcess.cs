@@ -18,10 +18,13 @@ internal static class DalleProcess
     }
 
     /// <summary>Starts it, with both outputs redirected.</summary>
-    public static Process Start(params IReadOnlyList<string> arguments) => StartWithPath(path: null, arguments);
+    public static Process Start(params IReadOnlyList<string> arguments) => StartWith([], arguments);
 
     /// <summary>Starts it where the search path for programs is <paramref name="path"/>; null leaves it as it is.</summary>
-    public static Process StartWithPath(string? path, params IReadOnlyList<string> arguments)
+    public static Process StartWithPath(string? path, params IReadOnlyList<string> arguments) => StartWith(path is null ? [] : [("PATH", path)], arguments);
+
+    /// <summary>Starts it with some variables of the environment set.</summary>
+    public static Process StartWith(IReadOnlyList<(string Name, string Value)> variables, params IReadOnlyList<string> arguments)
     {
         // A shell's background jobs ignore Ctrl-C, and hand that down to every program they start: a test run among them too.
         var program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "dalle.exe" : "dalle");
@@ -32,9 +35,9 @@ internal static class DalleProcess
             start.ArgumentList.Add(argument);
         }
 
-        if (path is not null)
+        foreach (var (name, value) in variables)
         {
-            start.Environment["PATH"] = path;
+            start.Environment[name] = value;
         }
 
         return Process.Start(start)!;

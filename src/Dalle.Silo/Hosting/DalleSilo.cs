@@ -41,6 +41,7 @@ public static class DalleSilo
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
         builder.Services.AddHostedService<StoreCheck>();
         builder.Services.AddHostedService<SiloAnnouncement>();
+        builder.Services.AddHostedService<JobWaking>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
         {
             kestrel.Listen(silo.Value.ListenAddress, silo.Value.HttpPort);

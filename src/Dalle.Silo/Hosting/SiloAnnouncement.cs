@@ -1,6 +1,5 @@
 using System.Net;
 using Dalle.Contracts.Cluster;
-using Dalle.Contracts.Training;
 using Dalle.Silo.Storage;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -12,26 +11,18 @@ using Orleans.Configuration;
 
 namespace Dalle.Silo.Hosting;
 
-/// <summary>Once the silo serves: says where in the data folder, and wakes the jobs that ran when the cluster last stopped.</summary>
+/// <summary>Once the silo serves, says where in the data folder.</summary>
 internal sealed partial class SiloAnnouncement(
-    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, ClusterStore store, ClusterArtifacts artifacts, IServer server, IGrainFactory grains,
-    ILogger<SiloAnnouncement> logger)
+    DataFolder folder, ILocalSiloDetails self, IOptions<ClusterOptions> cluster, ClusterStore store, ClusterArtifacts artifacts, IServer server, ILogger<SiloAnnouncement> logger)
     : IHostedLifecycleService
 {
-    public async Task StartedAsync(CancellationToken cancellationToken)
+    public Task StartedAsync(CancellationToken cancellationToken)
     {
         var gateway = self.GatewayAddress.Endpoint;
         var http = server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
         new SiloCard(Environment.ProcessId, gateway.ToString(), http, cluster.Value.ClusterId, artifacts.Folder, store.JoinAddress).Write(folder.Path);
         LogServing(logger, http, gateway, folder.Path);
-        try
-        {
-            await grains.GetGrain<IClusterGrain>(0).WakeJobs(cancellationToken);
-        }
-        catch (Exception error) when (error is not OperationCanceledException)
-        {
-            LogNotWoken(logger, error);
-        }
+        return Task.CompletedTask;
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -46,7 +37,4 @@ internal sealed partial class SiloAnnouncement(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Serving {Http}, cluster gateway {Gateway}, data folder {Folder}")]
     private static partial void LogServing(ILogger logger, string http, IPEndPoint gateway, string folder);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "Jobs could not be woken; resume them by hand")]
-    private static partial void LogNotWoken(ILogger logger, Exception error);
 }

@@ -20,7 +20,9 @@ internal sealed partial class RunningDalle : IAsyncDisposable
         _error = process.StandardError.ReadToEndAsync(CancellationToken.None);
     }
 
-    public static RunningDalle Start(params IReadOnlyList<string> arguments) => new(DalleProcess.Start(arguments));
+    public static RunningDalle Start(params IReadOnlyList<string> arguments) => StartWith([], arguments);
+
+    public static RunningDalle StartWith(IReadOnlyList<(string Name, string Value)> variables, params IReadOnlyList<string> arguments) => new(DalleProcess.StartWith(variables, arguments));
 
     /// <summary>The next line of standard output that begins so.</summary>
     public async Task<string> Line(string beginning)

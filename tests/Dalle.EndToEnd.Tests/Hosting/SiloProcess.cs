@@ -17,9 +17,21 @@ internal sealed class SiloProcess : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Starts a silo and waits until it serves.</summary>
-    public static async Task<SiloProcess> Start(string dataFolder, DalleClientOptions? options = null)
+    public static Task<SiloProcess> Start(string dataFolder, DalleClientOptions? options = null) =>
+        Start(RunningDalle.Start("silo", "--http-port", "0", "--data-dir", dataFolder), dataFolder, options);
+
+    /// <summary>Starts a silo that others can join, or that joins another.</summary>
+    /// <param name="dataFolder">Its own.</param>
+    /// <param name="secret">The cluster's.</param>
+    /// <param name="join">Whom to join; null for a new cluster.</param>
+    public static Task<SiloProcess> StartInCluster(string dataFolder, string secret, string? join = null)
     {
-        var process = RunningDalle.Start("silo", "--http-port", "0", "--data-dir", dataFolder);
+        string[] arguments = ["silo", "--http-port", "0", "--data-dir", dataFolder];
+        return Start(RunningDalle.StartWith([("DALLE_CLUSTERSECRET", secret)], [.. arguments, .. join is null ? [] : (string[])["--join", join]]), dataFolder, options: null);
+    }
+
+    private static async Task<SiloProcess> Start(RunningDalle process, string dataFolder, DalleClientOptions? options)
+    {
         try
         {
             await process.Line("Serving ");
