@@ -31,7 +31,8 @@ internal static class SiloConnection
         {
             host.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            throw new IOException($"No silo answers at {silo.Gateway} ({error.Message.TrimEnd('.')}). Start one with 'dalle silo', or name the one that runs.", error);
+            var hint = options.Certificate is null ? " If its cluster has a certificate, the client needs it too." : "";
+            throw new IOException($"No silo answers at {silo.Gateway} ({error.Message.TrimEnd('.')}). Start one with 'dalle silo', or name the one that runs.{hint}", error);
         }
     }
 }

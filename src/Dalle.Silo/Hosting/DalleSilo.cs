@@ -29,6 +29,9 @@ public static class DalleSilo
         var builder = WebApplication.CreateSlimBuilder();
         builder.Configuration.AddInMemoryCollection(PrefixedEnvironment()).AddCommandLine(args ?? []);
         builder.Logging.AddFilter("ArgParser", LogLevel.Error).AddFilter("GarnetServer", LogLevel.Warning);
+
+        // The embedded store warns that it asks its clients for no certificate: they show a password.
+        builder.Logging.AddFilter("Options", LogLevel.Error);
         builder.Services.AddOptions<SiloOptions>()
             .Bind(builder.Configuration.GetSection(SiloOptions.Section))
             .Configure(configure ?? (_ => { }));
