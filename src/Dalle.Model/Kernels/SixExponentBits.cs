@@ -11,10 +11,11 @@ internal static unsafe class SixExponentBits
 {
     public const int WithSign = 9, WithoutSign = 10;
 
+    public const float SmallestNormal = 1f / (1L << 59);
+
     // From this exponent's bias, 60, to a 32-bit float's.
     private const uint Rebias = (127 - 60) << 23;
     private const uint Sign = 0x8000;
-    private const float SmallestNormal = 1f / (1L << 59);
 
     /// <summary>The largest number, just under 16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -116,8 +116,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     [
         .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
         .. ParameterFile.Views(_parameters, _average.Master, "average."),
-        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
-        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+        .. _optimizer.NamedState(),
         ("plateau", _plateau.State.alias()),
     ];
 
