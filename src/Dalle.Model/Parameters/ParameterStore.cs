@@ -48,7 +48,7 @@ public sealed class ParameterStore : IDisposable
 
         using var scope = NewDisposeScope();
         Master = zeros(Count, device: device).DetachFromDisposeScope();
-        Half = zeros(HalfCount, ScalarType.BFloat16, device).DetachFromDisposeScope();
+        Half = zeros(HalfCount, precision.ToScalarType(), device).DetachFromDisposeScope();
         (Gradient, HalfGradient) = NewGradients();
         AddViews();
     }
@@ -186,7 +186,7 @@ public sealed class ParameterStore : IDisposable
     private (Tensor Gradient, Tensor Half) NewGradients() =>
     (
         zeros(_trains ? Count : 0, device: Master.device).DetachFromDisposeScope(),
-        zeros(_trains ? HalfCount : 0, ScalarType.BFloat16, Master.device).DetachFromDisposeScope());
+        zeros(_trains ? HalfCount : 0, Half.dtype, Master.device).DetachFromDisposeScope());
 
     private void AddViews()
     {

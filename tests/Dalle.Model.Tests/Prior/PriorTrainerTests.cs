@@ -43,6 +43,7 @@ public sealed class PriorTrainerTests
     [Theory]
     [InlineData(Precision.Float32, 1e-5)]
     [InlineData(Precision.BFloat16, 1e-2)]
+    [InlineData(Precision.Float16, 2e-3)]
     public void Step_InSlices_ChangesTheWeightsAsTheWholeBatchDoes(Precision precision, double tolerance)
     {
         using var scope = NewDisposeScope();
@@ -142,11 +143,12 @@ public sealed class PriorTrainerTests
     }
 
     [Theory]
-    [InlineData(MomentFormat.Float32)]
-    [InlineData(MomentFormat.Paper16)]
-    public void Restore_InTheMiddle_GoesOnToTheSameBits(MomentFormat moments)
+    [InlineData(Precision.BFloat16, MomentFormat.Float32)]
+    [InlineData(Precision.BFloat16, MomentFormat.Paper16)]
+    [InlineData(Precision.Float16, MomentFormat.Paper16)]
+    public void Restore_InTheMiddle_GoesOnToTheSameBits(Precision precision, MomentFormat moments)
     {
-        var training = Training with { Optimizer = Training.Optimizer with { Moments = moments } };
+        var training = Training with { Precision = precision, Optimizer = Training.Optimizer with { Moments = moments } };
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         var checkpoint = folder.File("step-17");
