@@ -29,7 +29,7 @@ internal static class ContractSamples
     private static PriorStepCompleted Prior { get; } = new()
     {
         Sequence = 1, At = At, Step = 2, Updates = 3, Loss = 4, TextLoss = 5, ImageLoss = 6, GradientNorm = 7, LearningRate = 8, TokensPerSecond = 9,
-        Remaining = TimeSpan.FromSeconds(10),
+        Remaining = TimeSpan.FromSeconds(10), SmallestGradientScale = 11, LargestGradientScale = 12, SkippedUpdates = 13,
     };
 
     private static ModelManifest Model { get; } = new()

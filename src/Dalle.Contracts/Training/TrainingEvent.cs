@@ -136,6 +136,15 @@ public sealed record PriorStepCompleted : TrainingEvent
 
     /// <summary>Time to the end of the stage at the present speed.</summary>
     [Id(8)] public TimeSpan Remaining { get; init; }
+
+    /// <summary>The smallest of the resblocks' gradient scales; null where the precision needs none.</summary>
+    [Id(9)] public double? SmallestGradientScale { get; init; }
+
+    /// <summary>The largest of the resblocks' gradient scales; null where the precision needs none.</summary>
+    [Id(10)] public double? LargestGradientScale { get; init; }
+
+    /// <summary>Updates skipped since the stage began, because gradients were not finite; null where the precision needs no scales.</summary>
+    [Id(11)] public long? SkippedUpdates { get; init; }
 }
 
 /// <summary>A picture grid of reconstructions or of generations was made.</summary>

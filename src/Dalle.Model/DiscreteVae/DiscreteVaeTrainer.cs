@@ -26,8 +26,14 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
     private int _nextStep;
 
     /// <summary>Allocates the networks and draws their initial weights from the seed.</summary>
+    /// <exception cref="ArgumentException">The precision is one whose gradients need scales.</exception>
     public DiscreteVaeTrainer(DiscreteVaeConfig config, DiscreteVaeTraining training, ulong seed, Device device)
     {
+        if (training.Precision == Precision.Float16)
+        {
+            throw new ArgumentException($"Expected a precision of {Precision.Float32} or {Precision.BFloat16} to train the discrete VAE in, got {training.Precision}.", nameof(training));
+        }
+
         (_training, _seed) = (training, seed);
         var specs = DiscreteVae.Declare(config);
         _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
@@ -153,8 +159,7 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
     [
         .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
         .. ParameterFile.Views(_parameters, _average.Master, "average."),
-        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
-        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+        .. _optimizer.NamedState(),
     ];
 
     /// <inheritdoc/>

@@ -36,8 +36,8 @@ internal static unsafe class AdamWKernel
 
     /// <param name="parameters">Changed in place, as are the moments.</param>
     /// <param name="gradient">Left as it is.</param>
-    /// <param name="mean">Running mean.</param>
-    /// <param name="variance">Running variance.</param>
+    /// <param name="mean">Running mean: float32, or int16 for the codes of <see cref="SignedCode"/>.</param>
+    /// <param name="variance">Running variance: float32, or int16 for the codes of <see cref="UnsignedCode"/>.</param>
     /// <param name="decayed">Parameters at the front that decay.</param>
     /// <param name="factors">Of this update.</param>
     public static void Run(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, long decayed, AdamWFactors factors)
@@ -56,16 +56,31 @@ internal static unsafe class AdamWKernel
     public static void Run<TLanes>(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, long decayed, AdamWFactors factors)
         where TLanes : unmanaged, ILanes<TLanes>
     {
+        if (mean.dtype == ScalarType.Int16)
+        {
+            Run<TLanes, SignedCode, UnsignedCode>(parameters, gradient, mean, variance, decayed, factors);
+        }
+        else
+        {
+            Run<TLanes, Float32, Float32>(parameters, gradient, mean, variance, decayed, factors);
+        }
+    }
+
+    private static void Run<TLanes, TMean, TVariance>(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, long decayed, AdamWFactors factors)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TMean : unmanaged, IMoment<TMean>
+        where TVariance : unmanaged, IMoment<TVariance>
+    {
         var p = TensorMemory.Pointer<float>(parameters);
         var g = TensorMemory.Pointer<float>(gradient);
-        var m = TensorMemory.Pointer<float>(mean);
-        var v = TensorMemory.Pointer<float>(variance);
+        var m = TensorMemory.Pointer<TMean>(mean);
+        var v = TensorMemory.Pointer<TVariance>(variance);
         var undecaying = factors with { Shrink = 1 };
         CpuTeam.Run(parameters.numel(), ElementsOfARange, (_, start, end) =>
         {
             var border = Math.Clamp(decayed, start, end);
-            Run<TLanes>(p + start, g + start, m + start, v + start, border - start, factors);
-            Run<TLanes>(p + border, g + border, m + border, v + border, end - border, undecaying);
+            Run<TLanes, TMean, TVariance>(p + start, g + start, m + start, v + start, border - start, factors);
+            Run<TLanes, TMean, TVariance>(p + border, g + border, m + border, v + border, end - border, undecaying);
         });
     }
 
@@ -90,9 +105,12 @@ internal static unsafe class AdamWKernel
         return total;
     }
 
+    // The step is taken with the moments as computed; what is kept of them is rounded to their formats.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run<TLanes>(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+    private static void Run<TLanes, TMean, TVariance>(float* p, float* g, TMean* m, TVariance* v, long count, AdamWFactors f)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TMean : unmanaged, IMoment<TMean>
+        where TVariance : unmanaged, IMoment<TVariance>
     {
         TLanes gradientFactor = TLanes.Create(f.GradientFactor), stepSize = TLanes.Create(f.StepSize), shrink = TLanes.Create(f.Shrink);
         TLanes beta1 = TLanes.Create(f.Beta1), rest1 = TLanes.Create(1 - f.Beta1), beta2 = TLanes.Create(f.Beta2), rest2 = TLanes.Create(1 - f.Beta2);
@@ -101,10 +119,10 @@ internal static unsafe class AdamWKernel
         for (; i <= count - TLanes.Count; i += TLanes.Count)
         {
             var gradient = TLanes.Load(g + i) * gradientFactor;
-            var mean = (TLanes.Load(m + i) * beta1) + (gradient * rest1);
-            var variance = (TLanes.Load(v + i) * beta2) + (gradient * gradient * rest2);
-            mean.Store(m + i);
-            variance.Store(v + i);
+            var mean = (TMean.Load<TLanes>(m + i) * beta1) + (gradient * rest1);
+            var variance = (TVariance.Load<TLanes>(v + i) * beta2) + (gradient * gradient * rest2);
+            TMean.Store(mean, m + i);
+            TVariance.Store(variance, v + i);
             var deviation = TLanes.Sqrt(TLanes.Min(variance, clip) * correction) + epsilon;
             ((TLanes.Load(p + i) * shrink) - (mean * stepSize / deviation)).Store(p + i);
         }
@@ -114,14 +132,18 @@ internal static unsafe class AdamWKernel
 
     // The same, one by one. Apart, so that the factors' single copies take no registers from the vectors.
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void Remainder(float* p, float* g, float* m, float* v, long count, AdamWFactors f)
+    private static void Remainder<TMean, TVariance>(float* p, float* g, TMean* m, TVariance* v, long count, AdamWFactors f)
+        where TMean : unmanaged, IMoment<TMean>
+        where TVariance : unmanaged, IMoment<TVariance>
     {
         for (long i = 0; i < count; i++)
         {
             var gradient = g[i] * f.GradientFactor;
-            m[i] = (m[i] * f.Beta1) + (gradient * (1 - f.Beta1));
-            v[i] = (v[i] * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
-            p[i] = (p[i] * f.Shrink) - (m[i] * f.StepSize / (MathF.Sqrt(MathF.Min(v[i], f.VarianceClip) * f.VarianceCorrection) + f.Epsilon));
+            var mean = (TMean.Read(m + i) * f.Beta1) + (gradient * (1 - f.Beta1));
+            var variance = (TVariance.Read(v + i) * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
+            TMean.Write(mean, m + i);
+            TVariance.Write(variance, v + i);
+            p[i] = (p[i] * f.Shrink) - (mean * f.StepSize / (MathF.Sqrt(MathF.Min(variance, f.VarianceClip) * f.VarianceCorrection) + f.Epsilon));
         }
     }
 }

@@ -15,6 +15,17 @@ internal unsafe interface IElement<TSelf>
         where TLanes : unmanaged, ILanes<TLanes>;
 }
 
+/// <summary>A number format that kernels also read and write one by one: arrays of any length.</summary>
+internal unsafe interface IMoment<TSelf> : IElement<TSelf>
+    where TSelf : unmanaged, IMoment<TSelf>
+{
+    /// <summary>Reads one element.</summary>
+    static abstract float Read(TSelf* source);
+
+    /// <summary>Writes one element, rounded as vectors are.</summary>
+    static abstract void Write(float value, TSelf* target);
+}
+
 /// <summary>Constants of <see cref="IElement{TSelf}"/>.</summary>
 internal static class Element
 {
@@ -23,7 +34,7 @@ internal static class Element
 }
 
 /// <summary>A 32-bit float.</summary>
-internal unsafe struct Float32 : IElement<Float32>
+internal unsafe struct Float32 : IMoment<Float32>
 {
     private float _value;
 
@@ -36,6 +47,12 @@ internal unsafe struct Float32 : IElement<Float32>
     public static void Store<TLanes>(TLanes value, Float32* target)
         where TLanes : unmanaged, ILanes<TLanes>
         => value.Store(&target->_value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Read(Float32* source) => source->_value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write(float value, Float32* target) => target->_value = value;
 }
 
 /// <summary>The upper half of a 32-bit float.</summary>

@@ -25,8 +25,29 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Reads the upper halves of floats; the lower halves are zero.</summary>
     static abstract TSelf LoadUpperHalves(ushort* source);
 
+    /// <summary>Reads 16-bit codes into the lower halves' bits; the upper halves are zero.</summary>
+    static abstract TSelf LoadCodes(ushort* source);
+
     /// <summary>The number in every lane.</summary>
     static abstract TSelf Create(float value);
+
+    /// <summary>The bits in every lane.</summary>
+    static abstract TSelf CreateBits(uint bits);
+
+    /// <summary>The bits that both have.</summary>
+    static abstract TSelf And(TSelf left, TSelf right);
+
+    /// <summary>The bits that either has.</summary>
+    static abstract TSelf Or(TSelf left, TSelf right);
+
+    /// <summary>The sum of the bits, read as whole numbers.</summary>
+    static abstract TSelf AddBits(TSelf left, TSelf right);
+
+    /// <summary>The bits moved up, zeros following.</summary>
+    static abstract TSelf ShiftLeft(TSelf value, int count);
+
+    /// <summary>The bits moved down, zeros following.</summary>
+    static abstract TSelf ShiftRight(TSelf value, int count);
 
     /// <summary><c>left * right + addend</c>, rounded once.</summary>
     static abstract TSelf FusedMultiplyAdd(TSelf left, TSelf right, TSelf addend);
@@ -48,6 +69,9 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>The value, but 0 where <paramref name="x"/> is below the bound.</summary>
     static abstract TSelf ZeroBelow(TSelf x, float bound, TSelf value);
 
+    /// <summary>One value where <paramref name="x"/> is below the bound, the other elsewhere.</summary>
+    static abstract TSelf SelectBelow(TSelf x, float bound, TSelf below, TSelf elsewhere);
+
     /// <summary>The value, but minus infinity in lanes whose bit, counted from the lowest, is not set.</summary>
     static abstract TSelf Mask(int bits, TSelf value);
 
@@ -64,4 +88,7 @@ internal unsafe interface ILanes<TSelf>
 
     /// <summary>Writes the upper halves, rounded to the nearest, ties to even.</summary>
     void StoreUpperHalves(ushort* target);
+
+    /// <summary>Writes the lower halves' bits.</summary>
+    void StoreCodes(ushort* target);
 }

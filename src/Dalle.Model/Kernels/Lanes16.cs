@@ -35,7 +35,29 @@ internal unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16>
         new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadCodes(ushort* source) =>
+        new(Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Create(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 CreateBits(uint bits) => new(Vector512.Create(bits).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 And(Lanes16 left, Lanes16 right) => new(left._value & right._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Or(Lanes16 left, Lanes16 right) => new(left._value | right._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 AddBits(Lanes16 left, Lanes16 right) => new((left._value.AsUInt32() + right._value.AsUInt32()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 ShiftLeft(Lanes16 value, int count) => new((value._value.AsUInt32() << count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 ShiftRight(Lanes16 value, int count) => new((value._value.AsUInt32() >> count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 FusedMultiplyAdd(Lanes16 left, Lanes16 right, Lanes16 addend) =>
@@ -60,6 +82,10 @@ internal unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 ZeroBelow(Lanes16 x, float bound, Lanes16 value) =>
         new(Vector512.AndNot(value._value, Vector512.LessThan(x._value, Vector512.Create(bound))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 SelectBelow(Lanes16 x, float bound, Lanes16 below, Lanes16 elsewhere) =>
+        new(Vector512.ConditionalSelect(Vector512.LessThan(x._value, Vector512.Create(bound)), below._value, elsewhere._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Mask(int bits, Lanes16 value)
@@ -91,5 +117,12 @@ internal unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16>
         var bits = _value.AsUInt32();
         var rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
         Vector512.Narrow(rounded, rounded).GetLower().Store(target);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void StoreCodes(ushort* target)
+    {
+        var bits = _value.AsUInt32();
+        Vector512.Narrow(bits, bits).GetLower().Store(target);
     }
 }

@@ -35,7 +35,29 @@ internal unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
         new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadCodes(ushort* source) =>
+        new(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 Create(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 CreateBits(uint bits) => new(Vector256.Create(bits).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 And(Lanes8 left, Lanes8 right) => new(left._value & right._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 Or(Lanes8 left, Lanes8 right) => new(left._value | right._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 AddBits(Lanes8 left, Lanes8 right) => new((left._value.AsUInt32() + right._value.AsUInt32()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 ShiftLeft(Lanes8 value, int count) => new((value._value.AsUInt32() << count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 ShiftRight(Lanes8 value, int count) => new((value._value.AsUInt32() >> count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 FusedMultiplyAdd(Lanes8 left, Lanes8 right, Lanes8 addend) =>
@@ -60,6 +82,10 @@ internal unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 ZeroBelow(Lanes8 x, float bound, Lanes8 value) =>
         new(Vector256.AndNot(value._value, Vector256.LessThan(x._value, Vector256.Create(bound))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 SelectBelow(Lanes8 x, float bound, Lanes8 below, Lanes8 elsewhere) =>
+        new(Vector256.ConditionalSelect(Vector256.LessThan(x._value, Vector256.Create(bound)), below._value, elsewhere._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 Mask(int bits, Lanes8 value)
@@ -90,5 +116,12 @@ internal unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
         var bits = _value.AsUInt32();
         var rounded = (bits + Vector256.Create(0x7FFFu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
         Vector256.Narrow(rounded, rounded).GetLower().Store(target);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void StoreCodes(ushort* target)
+    {
+        var bits = _value.AsUInt32();
+        Vector256.Narrow(bits, bits).GetLower().Store(target);
     }
 }

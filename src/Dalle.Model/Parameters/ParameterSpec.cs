@@ -42,4 +42,10 @@ public enum Precision
 
     /// <summary>bfloat16 inside resblocks; 32-bit master weights, identity path, logits, gains, biases and embeddings.</summary>
     BFloat16 = 1,
+
+    /// <summary>
+    /// 16-bit floats of 5 exponent bits inside resblocks, as in the paper; else as <see cref="BFloat16"/>. So short a range holds gradients only under a scale for each resblock
+    /// (<see cref="Training.GradientScales"/>), which the prior has and the discrete VAE has not.
+    /// </summary>
+    Float16 = 2,
 }

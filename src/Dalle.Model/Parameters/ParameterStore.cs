@@ -43,11 +43,12 @@ public sealed class ParameterStore : IDisposable
 
         Count = offset;
         DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
-        HalfCount = precision == Precision.BFloat16 ? Specs.Where(s => s.Kind == ParameterKind.Weight).Sum(s => s.Count) : 0;
+        WeightCount = Specs.Where(s => s.Kind == ParameterKind.Weight).Sum(s => s.Count);
+        HalfCount = precision == Precision.Float32 ? 0 : WeightCount;
 
         using var scope = NewDisposeScope();
         Master = zeros(Count, device: device).DetachFromDisposeScope();
-        Half = zeros(HalfCount, ScalarType.BFloat16, device).DetachFromDisposeScope();
+        Half = zeros(HalfCount, precision.ToScalarType(), device).DetachFromDisposeScope();
         (Gradient, HalfGradient) = NewGradients();
         AddViews();
     }
@@ -55,7 +56,8 @@ public sealed class ParameterStore : IDisposable
     private ParameterStore(ParameterStore lender)
     {
         (Specs, Precision, _trains, _lender, _layout) = (lender.Specs, lender.Precision, lender._trains, lender, lender._layout);
-        (Count, DecayedCount, HalfCount, Master, Half) = (lender.Count, lender.DecayedCount, lender.HalfCount, lender.Master, lender.Half);
+        (Count, DecayedCount, WeightCount, HalfCount) = (lender.Count, lender.DecayedCount, lender.WeightCount, lender.HalfCount);
+        (Master, Half) = (lender.Master, lender.Half);
         using var scope = NewDisposeScope();
         (Gradient, HalfGradient) = NewGradients();
         AddViews();
@@ -72,6 +74,9 @@ public sealed class ParameterStore : IDisposable
 
     /// <summary>Elements at the front of the arrays that weight decay applies to.</summary>
     public long DecayedCount { get; }
+
+    /// <summary>Elements at the front of the arrays that are of <see cref="ParameterKind.Weight"/>.</summary>
+    public long WeightCount { get; }
 
     /// <summary>Elements at the front of the arrays that have a 16-bit compute copy.</summary>
     public long HalfCount { get; }
@@ -117,10 +122,13 @@ public sealed class ParameterStore : IDisposable
     }
 
     /// <summary>A named parameter's part of a flat array laid out like <see cref="Master"/>. The caller disposes it.</summary>
-    public Tensor View(Tensor flat, string name)
+    /// <param name="flat">The array.</param>
+    /// <param name="name">The parameter.</param>
+    /// <param name="from">The element of the layout that the array begins with.</param>
+    public Tensor View(Tensor flat, string name, long from = 0)
     {
         var (spec, offset) = _layout[name];
-        using var part = flat.narrow(0, offset, spec.Count);
+        using var part = flat.narrow(0, offset - from, spec.Count);
         return part.view(spec.Shape);
     }
 
@@ -178,7 +186,7 @@ public sealed class ParameterStore : IDisposable
     private (Tensor Gradient, Tensor Half) NewGradients() =>
     (
         zeros(_trains ? Count : 0, device: Master.device).DetachFromDisposeScope(),
-        zeros(_trains ? HalfCount : 0, ScalarType.BFloat16, Master.device).DetachFromDisposeScope());
+        zeros(_trains ? HalfCount : 0, Half.dtype, Master.device).DetachFromDisposeScope());
 
     private void AddViews()
     {

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Training;
 
 namespace Dalle.Model.Presets;
 
@@ -22,6 +23,6 @@ public sealed partial record Preset
         DiscreteVae = new DiscreteVaeConfig(),
         DiscreteVaeTraining = new DiscreteVaeTraining(),
         Transformer = new TransformerConfig { Width = width, Heads = width / 64 },
-        PriorTraining = new PriorTraining(),
+        PriorTraining = new PriorTraining { Optimizer = new PriorTraining().Optimizer with { Moments = MomentFormat.Paper16 } },
     };
 }

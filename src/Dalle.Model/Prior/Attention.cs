@@ -8,9 +8,9 @@ namespace Dalle.Model.Prior;
 /// <summary>Masked self-attention from fused queries, keys and values.</summary>
 internal abstract class Attention : IDisposable
 {
-    /// <summary>The fastest implementation for a device and a shape.</summary>
-    public static Attention Create(TransformerConfig config, AttentionKind kind, Device device) =>
-        TensorMemory.HasVectors && device.type == TorchSharp.DeviceType.CPU && config.HeadWidth % Element.Lanes == 0
+    /// <summary>The fastest implementation for a device, a shape and a format.</summary>
+    public static Attention Create(TransformerConfig config, AttentionKind kind, Device device, ScalarType compute) =>
+        TensorMemory.HasVectors && TensorMemory.HasKernels(compute) && device.type == TorchSharp.DeviceType.CPU && config.HeadWidth % Element.Lanes == 0
             ? new TiledAttention(config, kind)
             : new DenseAttention(config, kind, device);
 

@@ -16,7 +16,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
 
     public Tensor Forward(Tensor x_RC)
     {
-        if (TensorMemory.SuitsKernels(x_RC))
+        if (SuitsKernels(x_RC))
         {
             var y_RC = empty_like(x_RC, output);
             LayerNormKernel.Forward(x_RC, _gain_C, _bias_C, Epsilon, y_RC);
@@ -34,7 +34,7 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
     public Tensor Backward(Tensor gradient_RC, Tensor x_RC)
     {
         using var scope = NewDisposeScope();
-        if (TensorMemory.SuitsKernels(x_RC))
+        if (SuitsKernels(x_RC))
         {
             var xGradient_RC = empty_like(x_RC);
             var sum_2C = LayerNormKernel.Backward(gradient_RC, x_RC, _gain_C, Epsilon, xGradient_RC).sum([1]);
@@ -52,6 +52,8 @@ internal sealed class LayerNorm(ParameterStore parameters, string name, ScalarTy
         var mean_R1 = inner_RC.mean([-1], keepdim: true);
         return inner_RC.sub_(mean_R1).sub_(normal_RC.mul_(along_R1)).mul_(scale_R1).MoveToOuterDisposeScope();
     }
+
+    private bool SuitsKernels(Tensor x_RC) => TensorMemory.HasKernels(output) && TensorMemory.SuitsKernels(x_RC);
 
     private static (Tensor Normal_RC, Tensor Scale_R1) Normalize(Tensor x_RC)
     {

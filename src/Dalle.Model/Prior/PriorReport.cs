@@ -1,3 +1,5 @@
+using Dalle.Model.Training;
+
 namespace Dalle.Model.Prior;
 
 /// <summary>Figures of one update of the prior.</summary>
@@ -6,4 +8,5 @@ namespace Dalle.Model.Prior;
 /// <param name="ImageLoss">Cross-entropy of the image tokens, in nats per token.</param>
 /// <param name="GradientNorm">The gradient's norm before clipping; not finite if the update was skipped.</param>
 /// <param name="LearningRate">Step size of the update.</param>
-public sealed record PriorReport(double Loss, double TextLoss, double ImageLoss, double GradientNorm, double LearningRate);
+/// <param name="GradientScales">Figures of the resblocks' gradient scales after it; null where the precision needs none.</param>
+public sealed record PriorReport(double Loss, double TextLoss, double ImageLoss, double GradientNorm, double LearningRate, GradientScalesReport? GradientScales = null);

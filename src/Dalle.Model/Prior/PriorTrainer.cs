@@ -23,6 +23,8 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private readonly ParameterStore _average;
     private readonly AdamW _optimizer;
     private readonly PlateauTracker _plateau;
+    private readonly GradientScales? _scales;
+    private readonly ScaledGradients _scaledGradients;
     private readonly SlicedNetwork<Transformer> _network;
     private readonly Transformer _averagedNetwork;
     private int _nextStep;
@@ -47,7 +49,10 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         _average = new ParameterStore(specs, training.Precision, device, trains: false);
         _optimizer = new AdamW(_parameters, training.Optimizer);
         _plateau = new PlateauTracker(training.Plateau);
-        _network = new(_parameters, parameters => new Transformer(config, parameters));
+        var resblocks = TransformerParameters.Resblocks(config);
+        _scales = training.Precision == Precision.Float16 ? new GradientScales(resblocks.Count) : null;
+        _scaledGradients = new ScaledGradients(_parameters, resblocks);
+        _network = new(_parameters, parameters => new Transformer(config, parameters, _scales));
         _averagedNetwork = new Transformer(config, _average);
         _parameters.Initialize(seed);
         using var untracked = no_grad();
@@ -92,7 +97,9 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         var losses = _network.Run(_network.Slices(text_BT.shape[0]), (network, slice) =>
             network.AccumulateGradients(slice.Of(text_BT), slice.Of(image_BN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
         _network.CollectGradients();
+        var finite = _scales is null ? null : _scaledGradients.Unscale(_scales);
         var norm = _optimizer.Step(step, learningRate);
+        _scales?.Observe(step, finite, skipped: !double.IsFinite(norm));
         var loss = losses.Weighted(_training.TextLossWeight);
         if (double.IsFinite(norm))
         {
@@ -111,7 +118,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         }
 
         _nextStep = step + 1;
-        return report ? new(loss, losses.Text, losses.Image, norm, learningRate) : null;
+        return report ? new(loss, losses.Text, losses.Image, norm, learningRate, _scales?.Report()) : null;
     }
 
     /// <summary>The losses of the averaged weights on a held-out batch.</summary>
@@ -128,9 +135,9 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     [
         .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
         .. ParameterFile.Views(_parameters, _average.Master, "average."),
-        .. ParameterFile.Views(_parameters, _optimizer.Mean, "optimizer.mean."),
-        .. ParameterFile.Views(_parameters, _optimizer.Variance, "optimizer.variance."),
+        .. _optimizer.NamedState(),
         ("plateau", _plateau.State.alias()),
+        .. _scales?.NamedState() ?? [],
     ];
 
     /// <inheritdoc/>
@@ -141,6 +148,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     {
         _averagedNetwork.Dispose();
         _network.Dispose();
+        _scales?.Dispose();
         _plateau.Dispose();
         _optimizer.Dispose();
         _average.Dispose();

@@ -23,6 +23,7 @@ public sealed record PriorTraining
     /// <summary>An aid for short runs: a cosine from the full step size to this share of it at the last update, in place of halving on plateau. Null for none.</summary>
     public double? CosineFloor { get; init; }
 
+    /// <summary>The optimiser. The paper's moments have 16 bits, which only its own presets take: small networks have no need of them.</summary>
     public AdamWConfig Optimizer { get; init; } = new(0.9, 0.96, 1e-8, 4.5e-2, VarianceClip: 5, GradientClip: 4);
 
     /// <summary>Weight of the text cross-entropy; the image's is the rest to 1.</summary>

@@ -1,4 +1,5 @@
 using Dalle.Model.Parameters;
+using Dalle.Model.Training;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
@@ -24,19 +25,23 @@ public sealed class Transformer : IDisposable
 
     /// <param name="config">The network's shape.</param>
     /// <param name="parameters">Holds at least what <see cref="TransformerParameters.Declare"/> lists; the caller keeps and disposes it.</param>
-    public Transformer(TransformerConfig config, ParameterStore parameters)
+    /// <param name="scales">
+    /// Scales of the gradients within resblocks, attention and hidden layer of each layer in turn; the caller keeps and disposes them. A resblock's parameter gradients come out multiplied by
+    /// its scale. Null for none.
+    /// </param>
+    public Transformer(TransformerConfig config, ParameterStore parameters, GradientScales? scales = null)
     {
         config.Validate();
         var compute = parameters.Precision.ToScalarType();
         _config = config;
         _embeddings = new(config, parameters);
         _attentions = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct()
-            .ToDictionary(kind => kind, kind => Attention.Create(config, kind, parameters.Master.device));
+            .ToDictionary(kind => kind, kind => Attention.Create(config, kind, parameters.Master.device, compute));
         _stack = new([.. Enumerable.Range(0, config.Layers).SelectMany(layer => (Resblock[])
         [
             new AttentionResblock(parameters, TransformerParameters.Layer(layer) + "attention.", compute, _attentions[config.Attention(layer)]),
             new MlpResblock(parameters, TransformerParameters.Layer(layer) + "mlp.", compute),
-        ])]);
+        ])], scales);
         _norm = new(parameters, "norm", ScalarType.Float32);
         _text = new(parameters, "text.unembedding");
         _image = new(parameters, "image.unembedding");

@@ -12,6 +12,10 @@ public static class TransformerParameters
     /// <summary>Prefix of the names of a layer's parameters.</summary>
     public static string Layer(int layer) => $"layers.{layer}.";
 
+    /// <summary>Prefixes of the names of the resblocks' parameters, in the order a forward pass meets them: attention and hidden layer of each layer.</summary>
+    public static IReadOnlyList<string> Resblocks(TransformerConfig config) =>
+        [.. Enumerable.Range(0, config.Layers).SelectMany(layer => (string[])[Layer(layer) + "attention.", Layer(layer) + "mlp."])];
+
     /// <summary>Every parameter of a transformer of this shape, in the order a forward pass meets them.</summary>
     public static IReadOnlyList<ParameterSpec> Declare(TransformerConfig config) =>
     [

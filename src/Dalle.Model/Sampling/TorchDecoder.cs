@@ -28,17 +28,15 @@ internal sealed class TorchDecoder(TransformerConfig config, ParameterStore para
 
     private sealed class TorchLayer(ParameterStore parameters, string prefix, AttentionKind kind)
     {
-        private static ScalarType Compute(ParameterStore parameters) => parameters.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
-
         public AttentionKind Kind => kind;
 
-        public LayerNorm AttentionNorm { get; } = new(parameters, prefix + "attention.norm", Compute(parameters));
+        public LayerNorm AttentionNorm { get; } = new(parameters, prefix + "attention.norm", parameters.Precision.ToScalarType());
 
         public Linear Qkv { get; } = new(parameters, prefix + "attention.qkv");
 
         public Linear Output { get; } = new(parameters, prefix + "attention.output");
 
-        public LayerNorm MlpNorm { get; } = new(parameters, prefix + "mlp.norm", Compute(parameters));
+        public LayerNorm MlpNorm { get; } = new(parameters, prefix + "mlp.norm", parameters.Precision.ToScalarType());
 
         public Linear Up { get; } = new(parameters, prefix + "mlp.up");
 

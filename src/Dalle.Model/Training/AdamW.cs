@@ -12,29 +12,48 @@ namespace Dalle.Model.Training;
 /// <param name="WeightDecay">Decoupled decay, of weight matrices only.</param>
 /// <param name="VarianceClip">The running variance is clipped to this value before use; infinite for none.</param>
 /// <param name="GradientClip">The gradient's global norm is clipped to this value; infinite for none.</param>
+/// <param name="Moments">The format of running mean and variance of resblocks' weights.</param>
 public sealed record AdamWConfig(
     double Beta1, double Beta2, double Epsilon, double WeightDecay,
-    double VarianceClip = double.PositiveInfinity, double GradientClip = double.PositiveInfinity);
+    double VarianceClip = double.PositiveInfinity, double GradientClip = double.PositiveInfinity, MomentFormat Moments = MomentFormat.Float32);
 
 /// <summary>AdamW over the flat arrays of a <see cref="ParameterStore"/>: a handful of passes whatever the number of parameters.</summary>
 /// <remarks>Used only on the store's device thread.</remarks>
 public sealed class AdamW : IDisposable
 {
+    // Moments that are decoded at a time where kernels do it not in passing: their floats would take twice the codes' memory.
+    private const long DecodedAtATime = 1 << 24;
+
     private readonly ParameterStore _parameters;
     private readonly AdamWConfig _config;
+    private readonly bool _onePass;
 
+    /// <summary>Allocates the moments, all zero.</summary>
     public AdamW(ParameterStore parameters, AdamWConfig config)
+        : this(parameters, config, onePass: TensorMemory.SuitsKernelsElementwise(parameters.Gradient))
     {
-        (_parameters, _config) = (parameters, config);
-        Mean = zeros_like(parameters.Master).DetachFromDisposeScope();
-        Variance = zeros_like(parameters.Master).DetachFromDisposeScope();
     }
 
-    /// <summary>Running mean of the gradient, float32 <c>[Count]</c>.</summary>
-    public Tensor Mean { get; }
+    /// <param name="parameters">What is optimised; the caller keeps and disposes it.</param>
+    /// <param name="config">The numbers.</param>
+    /// <param name="onePass">Whether the kernel does it, or libtorch's operations.</param>
+    internal AdamW(ParameterStore parameters, AdamWConfig config, bool onePass)
+    {
+        (_parameters, _config, _onePass) = (parameters, config, onePass);
+        using var scope = NewDisposeScope();
+        var coded = config.Moments == MomentFormat.Paper16 ? parameters.WeightCount : 0;
+        Mean = new(parameters, coded);
+        Variance = new(parameters, coded);
+    }
 
-    /// <summary>Running mean of the squared gradient, float32 <c>[Count]</c>.</summary>
-    public Tensor Variance { get; }
+    /// <summary>Running mean of the gradient.</summary>
+    internal Moment Mean { get; }
+
+    /// <summary>Running mean of the squared gradient.</summary>
+    internal Moment Variance { get; }
+
+    /// <summary>The moments by parameter, for checkpoints: float32, or the bits of 16-bit codes as int16. Views belong to the caller's dispose scope.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() => [.. Mean.Views("optimizer.mean."), .. Variance.Views("optimizer.variance.")];
 
     /// <summary>Applies the collected gradients and refreshes the compute copies.</summary>
     /// <param name="step">Number of the update, counted from 0.</param>
@@ -44,12 +63,12 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        var gradient = _parameters.Gradient;
-        if (TensorMemory.SuitsKernelsElementwise(gradient))
+        if (_onePass)
         {
             return OnePass(step, learningRate);
         }
 
+        var gradient = _parameters.Gradient;
         var norm = gradient.norm().item<float>();
         if (!float.IsFinite(norm))
         {
@@ -61,19 +80,44 @@ public sealed class AdamW : IDisposable
             gradient.mul_(Number(_config.GradientClip / norm));
         }
 
-        Mean.mul_(Number(_config.Beta1)).add_(gradient, Number(1 - _config.Beta1));
-        Variance.mul_(Number(_config.Beta2)).addcmul_(gradient, gradient, Number(1 - _config.Beta2));
-        var clipped = double.IsFinite(_config.VarianceClip) ? Variance.clamp_max(Number(_config.VarianceClip)) : Variance;
-        var deviation = clipped.div(Number(1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(Number(_config.Epsilon), One);
         if (_config.WeightDecay > 0)
         {
             _parameters.Master.narrow(0, 0, _parameters.DecayedCount).mul_(Number(1 - (learningRate * _config.WeightDecay)));
         }
 
-        _parameters.Master.addcdiv_(Mean, deviation, Number(-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))));
+        var coded = Mean.Codes.numel();
+        for (long start = 0; start < coded; start += DecodedAtATime)
+        {
+            StepCoded(start, Math.Min(DecodedAtATime, coded - start), step, learningRate);
+        }
+
+        StepPart(Rest(_parameters.Master), Rest(gradient), Mean.Floats, Variance.Floats, step, learningRate);
         _parameters.RefreshCompute();
         return norm;
     }
+
+    private void StepCoded(long start, long count, int step, double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        var (meanCodes, varianceCodes) = (Mean.Codes.narrow(0, start, count), Variance.Codes.narrow(0, start, count));
+        var mean = CodeTensors.Decode(meanCodes, SixExponentBits.WithSign);
+        var variance = CodeTensors.Decode(varianceCodes, SixExponentBits.WithoutSign);
+        StepPart(_parameters.Master.narrow(0, start, count), _parameters.Gradient.narrow(0, start, count), mean, variance, step, learningRate);
+        meanCodes.copy_(CodeTensors.Encode(mean, SixExponentBits.WithSign));
+        varianceCodes.copy_(CodeTensors.Encode(variance, SixExponentBits.WithoutSign));
+    }
+
+    private void StepPart(Tensor parameters, Tensor gradient, Tensor mean, Tensor variance, int step, double learningRate)
+    {
+        mean.mul_(Number(_config.Beta1)).add_(gradient, Number(1 - _config.Beta1));
+        variance.mul_(Number(_config.Beta2)).addcmul_(gradient, gradient, Number(1 - _config.Beta2));
+        var clipped = double.IsFinite(_config.VarianceClip) ? variance.clamp_max(Number(_config.VarianceClip)) : variance;
+        var deviation = clipped.div(Number(1 - Math.Pow(_config.Beta2, step + 1))).sqrt_().add_(Number(_config.Epsilon), One);
+        parameters.addcdiv_(mean, deviation, Number(-learningRate / (1 - Math.Pow(_config.Beta1, step + 1))));
+    }
+
+    // What follows the part whose moments are codes.
+    private Tensor Rest(Tensor flat) => flat.narrow(0, Mean.Codes.numel(), Mean.Floats.numel());
 
     private double OnePass(int step, double learningRate)
     {
@@ -89,7 +133,14 @@ public sealed class AdamW : IDisposable
                 Epsilon: (float)_config.Epsilon,
                 StepSize: (float)(learningRate / (1 - Math.Pow(_config.Beta1, step + 1))),
                 Shrink: (float)(1 - (learningRate * _config.WeightDecay)));
-            AdamWKernel.Run(_parameters.Master, _parameters.Gradient, Mean, Variance, _parameters.DecayedCount, factors);
+            var coded = Mean.Codes.numel();
+            if (coded > 0)
+            {
+                var (weights, gradient) = (_parameters.Master.narrow(0, 0, coded), _parameters.Gradient.narrow(0, 0, coded));
+                AdamWKernel.Run(weights, gradient, Mean.Codes, Variance.Codes, coded, factors);
+            }
+
+            AdamWKernel.Run(Rest(_parameters.Master), Rest(_parameters.Gradient), Mean.Floats, Variance.Floats, _parameters.DecayedCount - coded, factors);
             _parameters.RefreshCompute();
         }
 

@@ -85,6 +85,9 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
             LearningRate = report.LearningRate,
             TokensPerSecond = pace!.Value.StepsPerSecond * _training.BatchSize * _config.SequenceLength,
             Remaining = pace.Value.Remaining,
+            SmallestGradientScale = report.GradientScales?.Smallest,
+            LargestGradientScale = report.GradientScales?.Largest,
+            SkippedUpdates = report.GradientScales?.SkippedUpdates,
         };
     }
 

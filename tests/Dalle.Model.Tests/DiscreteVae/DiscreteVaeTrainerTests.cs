@@ -199,6 +199,10 @@ public sealed class DiscreteVaeTrainerTests
         ApprovedText.Matches("DiscreteVae/discrete-vae.losses.txt", lines, tolerance: 2e-3);
     }
 
+    [Fact]
+    public void Training_InAPrecisionThatNeedsScales_IsRefused() =>
+        Assert.Contains("Float16", Assert.Throws<ArgumentException>(() => NewTrainer(Training with { Precision = Precision.Float16 })).Message);
+
     private static DiscreteVaeTrainer NewTrainer(DiscreteVaeTraining training, ulong seed = 1) => new(Config, training, seed, CPU);
 
     private static Tensor Batch(int step) => DiscreteVaeTests.Pixels(4, seed: (ulong)(100 + step));

@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using Dalle.Model.Kernels;
 using Dalle.Model.Prior;
+using Dalle.Model.Tests.Parameters;
 using TorchSharp;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
@@ -136,6 +138,55 @@ public sealed class KernelTests : IDisposable
         var squares = (wide * wide).sum().item<double>();
         Assert.Equal(squares, AdamWKernel.SumOfSquares<Lanes8>(g), 1e-5 * squares);
         Assert.Equal(squares, AdamWKernel.SumOfSquares<Lanes16>(g), 1e-5 * squares);
+    }
+
+    // As slow as it is plain: decode, update, encode, one element after the other.
+    [Fact]
+    public void AdamW_WithMomentsOf16Bits_IsTheReferenceToTheBit()
+    {
+        using var untracked = no_grad();
+        const int Count = (1 << 15) + 1003, Decayed = 1001;
+        var f = new AdamWFactors(0.7f, 0.9f, 0.96f, VarianceClip: 0.02f, VarianceCorrection: 1.5f, Epsilon: 1e-8f, StepSize: 0.01f, Shrink: 0.98f);
+        Tensor p = Random(ScalarType.Float32, Count), g = Random(ScalarType.Float32, Count).pow(Number(9));
+        var codes = randint(-0x8000, 0x8000, [2, Count], ScalarType.Int16, generator: _generator);
+        Tensor[] state8 = [p.clone(), codes[0].clone(), codes[1].clone()], state16 = [p.clone(), codes[0].clone(), codes[1].clone()];
+        AdamWKernel.Run<Lanes8>(state8[0], g, state8[1], state8[2], Decayed, f);
+        AdamWKernel.Run<Lanes16>(state16[0], g, state16[1], state16[2], Decayed, f);
+
+        ReferenceCode means = new(signed: true), variances = new(signed: false);
+        Span<float> parameters = MemoryMarshal.Cast<byte, float>(p.bytes), gradients = MemoryMarshal.Cast<byte, float>(g.bytes);
+        Span<ushort> m = MemoryMarshal.Cast<byte, ushort>(codes[0].bytes), v = MemoryMarshal.Cast<byte, ushort>(codes[1].bytes);
+        for (var i = 0; i < Count; i++)
+        {
+            var gradient = gradients[i] * f.GradientFactor;
+            var mean = ((float)means.Decode(m[i]) * f.Beta1) + (gradient * (1 - f.Beta1));
+            var variance = ((float)variances.Decode(v[i]) * f.Beta2) + (gradient * gradient * (1 - f.Beta2));
+            var deviation = MathF.Sqrt(Math.Min(variance, f.VarianceClip) * f.VarianceCorrection) + f.Epsilon;
+            parameters[i] = (parameters[i] * (i < Decayed ? f.Shrink : 1)) - (mean * f.StepSize / deviation);
+            (m[i], v[i]) = (means.Encode(mean), variances.Encode(variance));
+        }
+
+        foreach (var (expected, actual8, actual16) in new[] { p, codes[0], codes[1] }.Zip(state8, state16))
+        {
+            AssertSameBits(expected, actual8);
+            AssertSameBits(expected, actual16);
+        }
+    }
+
+    [Theory]
+    [InlineData(SixExponentBits.WithSign)]
+    [InlineData(SixExponentBits.WithoutSign)]
+    public void Codes_InLibtorchsOperations_AreTheReferences(int mantissa)
+    {
+        using var untracked = no_grad();
+        var reference = new ReferenceCode(mantissa == SixExponentBits.WithSign);
+        var codes = arange(Number(-0x8000), Number(0x8000), One, ScalarType.Int16);
+        var values = CodeTensors.Decode(codes, mantissa);
+        Assert.Equal(Enumerable.Range(-0x8000, 0x10000).Select(code => (float)reference.Decode((ushort)code)), values.data<float>().ToArray());
+        AssertSameBits(codes, CodeTensors.Encode(values, mantissa));
+
+        var random = Random(ScalarType.Float32, 40_000).pow(Number(31));
+        Assert.Equal(random.data<float>().ToArray().Select(reference.Encode), CodeTensors.Encode(random, mantissa).data<short>().ToArray().Select(code => (ushort)code));
     }
 
     // That attention is libtorch's is tested elsewhere (AttentionTests); here with an odd and an even number of tiles to a row.

@@ -15,7 +15,12 @@ public sealed class PrecisionTests
     }
 
     [Fact]
-    public void BFloat16_OnAGraphicsCard_StaysAsItIs() => Assert.Equal(Precision.BFloat16, Precision.BFloat16.On(DeviceType.CUDA));
+    public void Float16_OnAProcessor_Is32Bit() => Assert.Equal(Precision.Float32, Precision.Float16.On(DeviceType.CPU));
+
+    [Theory]
+    [InlineData(Precision.BFloat16)]
+    [InlineData(Precision.Float16)]
+    public void SixteenBits_OnAGraphicsCard_StayAsTheyAre(Precision precision) => Assert.Equal(precision, precision.On(DeviceType.CUDA));
 
     [Fact]
     public void Float32_StaysAsItIsEverywhere() => Assert.All([DeviceType.CPU, DeviceType.CUDA], device => Assert.Equal(Precision.Float32, Precision.Float32.On(device)));

@@ -60,7 +60,7 @@ public sealed class PresetTests
         + "LearningRate = CosineSchedule { From = 0.0001, To = 1.25E-06, Over = 1200000 }, "
         + "KlWeight = CosineSchedule { From = 0, To = 6.6, Over = 5000 }, "
         + "Tau = CosineSchedule { From = 1, To = 0.0625, Over = 150000 }, "
-        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1E-08, WeightDecay = 0.0001, VarianceClip = Infinity, GradientClip = Infinity }, "
+        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1E-08, WeightDecay = 0.0001, VarianceClip = Infinity, GradientClip = Infinity, Moments = Float32 }, "
         + "AverageDecay = 0.999, Precision = BFloat16, "
         + "LogScaleFloor = , UsageEntropyWeight = CosineSchedule { From = 0, To = 0, Over = 0 }, WarmUp = 0 }",
         Preset.Find(name).DiscreteVaeTraining.ToString());
@@ -72,7 +72,7 @@ public sealed class PresetTests
         "PriorTraining { "
         + "Updates = 430000, BatchSize = 1024, "
         + "LearningRate = 0.00045, WarmUp = 5000, Plateau = PlateauSchedule { Halvings = 5, Patience = 5000, Smoothing = 0.998, Improvement = 0.001 }, CosineFloor = , "
-        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.96, Epsilon = 1E-08, WeightDecay = 0.045, VarianceClip = 5, GradientClip = 4 }, "
+        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.96, Epsilon = 1E-08, WeightDecay = 0.045, VarianceClip = 5, GradientClip = 4, Moments = Paper16 }, "
         + "TextLossWeight = 0.125, AverageEvery = 25, AverageDecay = 0.99, "
         + "BpeDropout = 0.1, CaptionDropout = 0, StartFromCodebook = False, Recompute = True, Precision = BFloat16 }",
         Preset.Find(name).PriorTraining.ToString());

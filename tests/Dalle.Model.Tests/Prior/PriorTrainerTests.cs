@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dalle.Model.Parameters;
+using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Tests.Native;
@@ -24,6 +25,8 @@ public sealed class PriorTrainerTests
         Plateau = new(Halvings: 2, Patience: 4, Smoothing: 0.5, Improvement: 0.01),
     };
 
+    private static readonly AdamWConfig Paper16 = Training.Optimizer with { Moments = MomentFormat.Paper16 };
+
     [Fact]
     public void Step_OnOneBatch_LearnsIt()
     {
@@ -40,6 +43,7 @@ public sealed class PriorTrainerTests
     [Theory]
     [InlineData(Precision.Float32, 1e-5)]
     [InlineData(Precision.BFloat16, 1e-2)]
+    [InlineData(Precision.Float16, 2e-3)]
     public void Step_InSlices_ChangesTheWeightsAsTheWholeBatchDoes(Precision precision, double tolerance)
     {
         using var scope = NewDisposeScope();
@@ -106,18 +110,54 @@ public sealed class PriorTrainerTests
         Assert.Contains(expected, error.Message);
     }
 
+    // The same captions and pictures; the losses part within a dozen updates, as after any change of rounding.
     [Fact]
-    public void Restore_InTheMiddle_GoesOnToTheSameBits()
+    public void Step_WithMomentsOf16Bits_LearnsAboutAsWell()
+    {
+        using var scope = NewDisposeScope();
+        using var one = new LibtorchThreads(1);
+        var preset = Preset.Test;
+        double Loss(MomentFormat moments)
+        {
+            var training = preset.PriorTraining with { Precision = Precision.Float32, Updates = 60, LearningRate = 1e-2 };
+            using var trainer = new PriorTrainer(preset.Transformer, training with { Optimizer = training.Optimizer with { Moments = moments } }, seed: 3, CPU);
+            var (text, image) = TransformerTests.Batch(preset.Transformer, 4);
+            return Enumerable.Range(0, training.Updates).Select(step => trainer.Step(step, text, image)!.Loss).ToList()[^1];
+        }
+
+        var (expected, actual) = (Loss(MomentFormat.Float32), Loss(MomentFormat.Paper16));
+        Assert.InRange(expected, 0, 1);
+        Assert.Equal(expected, actual, 0.05 * expected);
+    }
+
+    [Fact]
+    public void Restore_OfMomentsInAnotherFormat_IsRefused()
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
+        using var saved = new PriorTrainer(Config, Training, seed: 3, CPU);
+        Checkpoint.Save(folder.File("step-0"), "prior", saved);
+        using var trainer = new PriorTrainer(Config, Training with { Optimizer = Paper16 }, seed: 3, CPU);
+        var error = Assert.Throws<SafetensorsException>(() => Checkpoint.Restore(folder.File("step-0"), "prior", trainer));
+        Assert.Contains("optimizer.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Precision.BFloat16, MomentFormat.Float32)]
+    [InlineData(Precision.BFloat16, MomentFormat.Paper16)]
+    [InlineData(Precision.Float16, MomentFormat.Paper16)]
+    public void Restore_InTheMiddle_GoesOnToTheSameBits(Precision precision, MomentFormat moments)
+    {
+        var training = Training with { Precision = precision, Optimizer = Training.Optimizer with { Moments = moments } };
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
         var checkpoint = folder.File("step-17");
-        using var undisturbed = new PriorTrainer(Config, Training, seed: 3, CPU);
+        using var undisturbed = new PriorTrainer(Config, training, seed: 3, CPU);
         Run(undisturbed, 0, 17);
         Checkpoint.Save(checkpoint, "prior", undisturbed);
         Run(undisturbed, 17, 40);
 
-        using var resumed = new PriorTrainer(Config, Training, seed: 99, CPU);
+        using var resumed = new PriorTrainer(Config, training, seed: 99, CPU);
         Checkpoint.Restore(checkpoint, "prior", resumed);
         Assert.Equal(17, ((ICheckpointed)resumed).Step);
         Run(resumed, 17, 40);

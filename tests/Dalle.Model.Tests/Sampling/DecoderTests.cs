@@ -35,22 +35,26 @@ public sealed class DecoderTests
         AssertLogits(prior, decoder, tolerance: 1e-4);
     }
 
-    [Fact]
-    public void TorchDecoder_InSixteenBit_StaysNearTheWholeNetwork()
+    [Theory]
+    [InlineData(Precision.BFloat16, 0.5)]
+    [InlineData(Precision.Float16, 0.1)]
+    public void TorchDecoder_InSixteenBit_StaysNearTheWholeNetwork(Precision precision, double tolerance)
     {
-        using var prior = new TestPrior(precision: Precision.BFloat16);
+        using var prior = new TestPrior(precision: precision);
         using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
 
-        AssertLogits(prior, decoder, tolerance: 0.5);
+        AssertLogits(prior, decoder, tolerance);
     }
 
-    [Fact]
-    public void PackedDecoder_OfSixteenBitWeights_StaysNearTheWholeNetwork()
+    [Theory]
+    [InlineData(Precision.BFloat16, 0.5)]
+    [InlineData(Precision.Float16, 0.1)]
+    public void PackedDecoder_OfSixteenBitWeights_StaysNearTheWholeNetwork(Precision precision, double tolerance)
     {
-        using var prior = new TestPrior(precision: Precision.BFloat16);
+        using var prior = new TestPrior(precision: precision);
         using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads: 2);
 
-        AssertLogits(prior, decoder, tolerance: 0.5);
+        AssertLogits(prior, decoder, tolerance);
     }
 
     [Fact]
