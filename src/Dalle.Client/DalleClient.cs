@@ -72,6 +72,10 @@ public sealed class DalleClient : IAsyncDisposable
     /// <inheritdoc cref="Submit(TrainingSpec, string?, CancellationToken)"/>
     public Task<string> Submit(TrainingSpec spec, CancellationToken cancellationToken) => Submit(spec, null, cancellationToken);
 
+    /// <summary>The active silos of the cluster, their devices and what runs on them.</summary>
+    public Task<IReadOnlyList<SiloReport>> ListSilos(CancellationToken cancellationToken = default) =>
+        _calls.Ask("Listing silos", token => _grains.GetGrain<IClusterGrain>(0).ListSilos(token), cancellationToken);
+
     /// <summary>All jobs, newest first.</summary>
     public async Task<IReadOnlyList<TrainingStatus>> ListJobs(CancellationToken cancellationToken = default)
     {

@@ -32,6 +32,8 @@ internal static class ContractSamples
         Remaining = TimeSpan.FromSeconds(10), SmallestGradientScale = 11, LargestGradientScale = 12, SkippedUpdates = 13,
     };
 
+    private static DeviceStatus Device { get; } = new("cpu", 2, [new("a/0/0", TrainingStage.Prior)]);
+
     private static ModelManifest Model { get; } = new()
     {
         Name = "m", Preset = "tiny", Path = "models/m/a", Published = At, ImageSize = 32, GridSize = 8, Parameters = 9, JobId = "a",
@@ -89,6 +91,9 @@ internal static class ContractSamples
         new StoppedReport(),
         new FailedReport("disk full"),
         new SiloPlacement(),
+        new SiloReport("127.0.0.1:5", Device),
+        Device,
+        Device.Stages[0],
         new SampleRequest(Request, Model, [[1, 2], [3, 4]]),
         new SamplingStarted(5),
         new RowsSampled([[1, 2], [3, 4]]),

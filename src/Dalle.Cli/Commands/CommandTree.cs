@@ -16,6 +16,7 @@ internal static class CommandTree
         ModelsCommands.Create(),
         EvalCommand.Create(),
         SiloCommand.Create(),
+        ClusterCommand.Create(),
         GlobalOptions.DataDirectory,
         GlobalOptions.Json,
         GlobalOptions.Verbose,

@@ -1,3 +1,4 @@
+using Dalle.Contracts.Cluster;
 using Orleans.Concurrency;
 
 namespace Dalle.Contracts.Training;
@@ -41,7 +42,7 @@ public interface ITrainingJobGrain : IGrainWithStringKey
     IAsyncEnumerable<TrainingEvent> Watch(long after = 0, CancellationToken cancellationToken = default);
 }
 
-/// <summary>The jobs of the cluster: which there are, in order of submission.</summary>
+/// <summary>The cluster as a whole: its silos, and its jobs in order of submission.</summary>
 public interface IClusterGrain : IGrainWithIntegerKey
 {
     /// <summary>Enters a job. Repeating the call is a no-op.</summary>
@@ -50,6 +51,10 @@ public interface IClusterGrain : IGrainWithIntegerKey
     /// <summary>Ids of all jobs, newest first.</summary>
     [ReadOnly]
     Task<IReadOnlyList<string>> ListJobs(CancellationToken cancellationToken = default);
+
+    /// <summary>The active silos, in order of their addresses.</summary>
+    [AlwaysInterleave]
+    Task<IReadOnlyList<SiloReport>> ListSilos(CancellationToken cancellationToken = default);
 
     /// <summary>Wakes the jobs that were running when the cluster last stopped, so that they go on by themselves.</summary>
     Task WakeJobs(CancellationToken cancellationToken = default);

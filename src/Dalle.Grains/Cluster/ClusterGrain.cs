@@ -1,3 +1,4 @@
+using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Training;
 
 namespace Dalle.Grains.Cluster;
@@ -13,7 +14,7 @@ public sealed record ClusterState([property: Id(0)] List<string> Jobs)
 }
 
 /// <inheritdoc cref="IClusterGrain"/>
-public sealed class ClusterGrain([PersistentState("cluster")] IPersistentState<ClusterState> cluster) : Grain, IClusterGrain
+internal sealed class ClusterGrain([PersistentState("cluster")] IPersistentState<ClusterState> cluster, DeviceDirectory devices) : Grain, IClusterGrain
 {
     public async Task Register(string jobId, CancellationToken cancellationToken = default)
     {
@@ -38,6 +39,9 @@ public sealed class ClusterGrain([PersistentState("cluster")] IPersistentState<C
 
     public Task<IReadOnlyList<string>> ListJobs(CancellationToken cancellationToken = default) =>
         Task.FromResult<IReadOnlyList<string>>([.. Enumerable.Reverse(cluster.State.Jobs)]);
+
+    public async Task<IReadOnlyList<SiloReport>> ListSilos(CancellationToken cancellationToken = default) =>
+        [.. (await devices.Ask(cancellationToken)).Select(silo => new SiloReport(silo.Silo.Endpoint.ToString(), silo.Device))];
 
     public async Task WakeJobs(CancellationToken cancellationToken = default)
     {

@@ -13,6 +13,7 @@ public static class GrainsHosting
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
         silo.Services.TryAddSingleton<GeneratorDirectory>();
+        silo.Services.TryAddSingleton<DeviceDirectory>();
         silo.Services.AddPlacementDirector<SiloPlacement, SiloPlacementDirector>();
         return silo;
     }

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Dalle.Grains.Training;
 
-public sealed partial class TrainingJobGrain
+internal sealed partial class TrainingJobGrain
 {
     [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: started with preset {Preset} on {Dataset}")]
     private static partial void LogStarted(ILogger logger, string jobId, string preset, string dataset);

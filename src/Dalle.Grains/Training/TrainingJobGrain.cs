@@ -1,10 +1,12 @@
 using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
+using Dalle.Grains.Cluster;
 using Dalle.Grains.Events;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
+using Orleans.Runtime.Placement;
 using Orleans.Storage;
 
 namespace Dalle.Grains.Training;
@@ -15,8 +17,9 @@ namespace Dalle.Grains.Training;
 /// whose turn it is change the state, and every write goes through <see cref="Save"/>, one at a time.
 /// </remarks>
 [Reentrant]
-public sealed partial class TrainingJobGrain(
-    [PersistentState("job")] IPersistentState<TrainingJobState> job, TimeProvider clock, IHostApplicationLifetime host, ILogger<TrainingJobGrain> logger)
+internal sealed partial class TrainingJobGrain(
+    [PersistentState("job")] IPersistentState<TrainingJobState> job, DeviceDirectory devices, TimeProvider clock, IHostApplicationLifetime host,
+    ILogger<TrainingJobGrain> logger)
     : Grain, ITrainingJobGrain, IRemindable, IDisposable
 {
     private const string KeepAlive = "keep-alive";
@@ -240,6 +243,7 @@ public sealed partial class TrainingJobGrain(
     private async Task<WorkerReport> RunStage(CancellationToken cancellationToken)
     {
         var since = clock.GetTimestamp();
+        await PreferLeastBusySilo(cancellationToken);
         await foreach (var report in Worker.Run(job.State.Lease(), cancellationToken).WithBatchSize(1).WithCancellation(cancellationToken))
         {
             switch (report)
@@ -277,6 +281,15 @@ public sealed partial class TrainingJobGrain(
             var lap = clock.GetElapsedTime(since);
             since = clock.GetTimestamp();
             return lap;
+        }
+    }
+
+    // Where the worker is activated, if it is not yet. It flows with the calls made after this.
+    private async Task PreferLeastBusySilo(CancellationToken cancellationToken)
+    {
+        if (await devices.LeastBusy(cancellationToken) is { } silo)
+        {
+            RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
         }
     }
 

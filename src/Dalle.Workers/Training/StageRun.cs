@@ -1,10 +1,11 @@
 using System.Threading.Channels;
+using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Training;
 
 namespace Dalle.Workers.Training;
 
 /// <summary>One run of a stage, between the grain that hands out its reports and the stage that makes them.</summary>
-internal sealed class StageRun : IDisposable
+internal sealed class StageRun(RunningStage stage) : IDisposable
 {
     /// <summary>Reports that may wait for the job before the stage waits for it.</summary>
     private const int MaxWaiting = 256;
@@ -13,6 +14,9 @@ internal sealed class StageRun : IDisposable
     private readonly CancellationTokenSource _abort = new();
     private Task _work = Task.CompletedTask;
     private volatile bool _stopping;
+
+    /// <summary>Which stage, of which worker.</summary>
+    public RunningStage Stage => stage;
 
     /// <summary>Reports in order; fails as the stage fails.</summary>
     public ChannelReader<WorkerReport> Reports => _reports.Reader;
@@ -24,11 +28,11 @@ internal sealed class StageRun : IDisposable
     public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Runs a stage beside the grain, on the thread pool: its heavy work goes to the device's thread.</summary>
-    public void Begin(Func<StageRun, CancellationToken, Task<WorkerReport>> stage) => _work = Task.Run(async () =>
+    public void Begin(Func<StageRun, CancellationToken, Task<WorkerReport>> work) => _work = Task.Run(async () =>
     {
         try
         {
-            await Report(await stage(this, _abort.Token));
+            await Report(await work(this, _abort.Token));
             _reports.Writer.Complete();
         }
         catch (Exception error)

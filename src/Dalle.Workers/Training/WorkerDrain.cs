@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Dalle.Contracts.Cluster;
 using Dalle.Workers.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -9,6 +10,9 @@ internal sealed class WorkerDrain(IOptions<WorkerOptions> options, TimeProvider 
 {
     private readonly ConcurrentDictionary<StageRun, byte> _runs = [];
     private volatile bool _draining;
+
+    /// <summary>The stages that run on this silo, in order of their workers.</summary>
+    public IReadOnlyList<RunningStage> Running => [.. _runs.Keys.Select(run => run.Stage).OrderBy(stage => stage.Worker, StringComparer.Ordinal)];
 
     /// <summary>Counts a run until it is left.</summary>
     public void Enter(StageRun run)

@@ -32,7 +32,7 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
 
         _epoch = lease.Epoch;
         await (_run?.Abort() ?? Task.CompletedTask);
-        using var run = new StageRun();
+        using var run = new StageRun(new(Id.ToString(), lease.Stage));
         _run = run;
         if (lease.Epoch <= _stopped)
         {

@@ -63,5 +63,14 @@ public sealed class ClusterGrainTests(GrainCluster cluster) : IClassFixture<Grai
         await cluster.Grains.GetGrain<ITrainingJobGrain>("woken").Cancel(Token);
     }
 
+    [Fact]
+    public async Task ListSilos_NamesEveryActiveSilo_WithItsDevice()
+    {
+        var silos = await Cluster.ListSilos(Token);
+
+        Assert.Equal(cluster.Silos.Select(silo => silo.SiloAddress.Endpoint.ToString()).Order(StringComparer.Ordinal), silos.Select(silo => silo.Address).Order(StringComparer.Ordinal));
+        Assert.All(silos, silo => Assert.Equal("cpu", silo.Device?.Device));
+    }
+
     private Task Start(string job) => cluster.Grains.GetGrain<ITrainingJobGrain>(job).Start(new() { Preset = "test", Dataset = "scenes", Model = "m" }, Token);
 }

@@ -17,7 +17,7 @@ public sealed class JobPlanTests : IDisposable
 
     private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-plan-").FullName);
     private readonly DeviceThread _device = new(torch.CPU, threads: 1);
-    private readonly StageRun _run = new();
+    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
 
     public static TheoryData<string> Presets => [.. Preset.All.Select(preset => preset.Name)];
 

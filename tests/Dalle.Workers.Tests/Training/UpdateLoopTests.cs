@@ -14,7 +14,7 @@ public sealed class UpdateLoopTests : IDisposable
     private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-loop-").FullName);
     private readonly DeviceThread _device = new(torch.CPU, threads: 1);
     private readonly FakeTimeProvider _clock = new();
-    private readonly StageRun _run = new();
+    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -67,7 +67,7 @@ public sealed class UpdateLoopTests : IDisposable
         StopAfter(first, 9);
         var stopped = await Run(first);
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 8);
-        using var run = new StageRun();
+        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
 
         var reports = await Run(rest, run, stopped.OfType<CheckpointReport>().Last().Checkpoint);
 
@@ -88,7 +88,7 @@ public sealed class UpdateLoopTests : IDisposable
         var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
         Damage(checkpoint, damage);
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun();
+        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
 
         var reports = await Run(rest, run, checkpoint);
 
@@ -106,7 +106,7 @@ public sealed class UpdateLoopTests : IDisposable
         var checkpoints = (await Run(first)).OfType<CheckpointReport>().Select(report => report.Checkpoint).ToArray();
         Array.ForEach(checkpoints, checkpoint => Damage(checkpoint, "altered"));
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun();
+        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
 
         var error = await Assert.ThrowsAsync<InvalidDataException>(() => Run(rest, run, checkpoints[^1]));
 
@@ -121,7 +121,7 @@ public sealed class UpdateLoopTests : IDisposable
         StopAfter(first, 6);
         var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun();
+        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
         run.Stop();
 
         Assert.Equal("from 6, stopped", Text(await Run(rest, run, checkpoint)));

@@ -1,3 +1,4 @@
+using Dalle.Contracts.Training;
 using Dalle.Workers.Hosting;
 using Dalle.Workers.Training;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -13,7 +14,7 @@ public sealed class WorkerDrainTests : IDisposable
     private readonly FakeTimeProvider _clock = new();
     private readonly SiloLife _silo = new();
     private readonly WorkerDrain _drain;
-    private readonly StageRun _run = new();
+    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
 
     public WorkerDrainTests()
     {
@@ -24,6 +25,16 @@ public sealed class WorkerDrainTests : IDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public void Dispose() => _run.Dispose();
+
+    [Fact]
+    public void Running_ListsTheStagesOfRuns_UntilTheyAreLeft()
+    {
+        _drain.Enter(_run);
+        Assert.Equal([new("job/0/0", TrainingStage.DiscreteVae)], _drain.Running);
+
+        _drain.Leave(_run);
+        Assert.Empty(_drain.Running);
+    }
 
     [Fact]
     public async Task SiloThatLeaves_AsksItsRunsToStop_AndWaitsUntilTheyAreLeft()
