@@ -169,7 +169,7 @@ internal sealed class Connection : IDisposable
     {
         new FrameHeader(kind, _channel.Job, default, 0, 0, 0).Write(_outgoing);
         _stream.Write(_outgoing, 0, FrameHeader.Size);
-        _wrote = true;
+        _channel.CountSent(FrameHeader.Size);
     }
 
     // A message that was given up ends after the chunk that is under way.
@@ -218,6 +218,7 @@ internal sealed class Connection : IDisposable
             throw new TransportException($"Expected a frame of job {_channel.Job:X16}, got one of job {header.Job:X16}.");
         }
 
+        _channel.CountReceived(FrameHeader.Size);
         return header.Kind switch
         {
             FrameKind.Leave => End(PeerLoss.Left, null),
@@ -238,7 +239,7 @@ internal sealed class Connection : IDisposable
             return false;
         }
 
-        _channel.CountReceived(FrameHeader.Size + landing.Header.Length);
+        _channel.CountReceived(landing.Header.Length);
         _channel.Receives.End(landing);
         return true;
     }

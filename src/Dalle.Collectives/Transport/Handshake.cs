@@ -25,12 +25,14 @@ internal static class Handshake
     private const int ProofSize = HMACSHA256.HashSizeInBytes;
 
     /// <summary>The side that connects.</summary>
-    /// <exception cref="TransportException">The other side is not who it should be.</exception>
+    /// <exception cref="TransportException">The other side is not who it should be, or does not take this side's proof.</exception>
+    /// <exception cref="EndOfStreamException">It closed before it said who it is: it may be too busy, or ending.</exception>
     public static (Hello Peer, Welcome Welcome) Dial(Stream stream, string? secret, Hello self, string expectedPeer)
     {
         var mine = self.ToBytes();
         stream.Write(mine);
-        var theirs = ReadExactly(stream, Hello.Size);
+        var theirs = new byte[Hello.Size];
+        stream.ReadExactly(theirs);
         var peer = Hello.Parse(theirs);
         if (peer.Name != expectedPeer || peer.Job != self.Job)
         {

@@ -33,10 +33,10 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
     /// <summary>The membership epoch that messages belong to now.</summary>
     public int Epoch => Volatile.Read(ref _epoch);
 
-    /// <summary>Bytes written to sockets since the job was opened: payloads and their headers.</summary>
+    /// <summary>Bytes written to sockets since the job was opened: payloads, their headers and heartbeats.</summary>
     public long SentBytes => Interlocked.Read(ref _sentBytes);
 
-    /// <summary>Bytes read from sockets since the job was opened: payloads and their headers.</summary>
+    /// <summary>Bytes read from sockets since the job was opened: payloads, their headers and heartbeats.</summary>
     public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
 
     /// <summary>The number that stands for the job on the wire.</summary>

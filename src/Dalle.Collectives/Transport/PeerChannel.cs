@@ -63,9 +63,11 @@ internal sealed class PeerChannel : IChannel
             _patience?.Dispose();
         }
 
+        var left = new PeerLostException(Peer, PeerLoss.Closed, new ObjectDisposedException(nameof(JobTransport), "This process has left the job."));
+        Receives.Leave(left);
         if (connection is null)
         {
-            OnEnded(null, new PeerLostException(Peer, PeerLoss.Closed, new ObjectDisposedException(nameof(JobTransport), "this process has left the job.")));
+            OnEnded(null, left);
             return;
         }
 

@@ -12,6 +12,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
     private int _epoch = epoch;
     private long _earlyBytes;
     private PeerLostException? _lost;
+    private bool _leaving;
 
     /// <summary>Whether the reader waits for somebody to take what has arrived: then a silent peer proves nothing.</summary>
     public bool Paused { get; private set; }
@@ -78,7 +79,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
     {
         lock (_gate)
         {
-            while (!connection.HasEnded && header.Key.Epoch >= _epoch)
+            while (!connection.HasEnded && !_leaving && header.Key.Epoch >= _epoch)
             {
                 if (header.Key.Epoch == _epoch && TryPlace(header, chunk) is { } landing)
                 {
@@ -105,7 +106,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
                 Advance(receive, landing.Header.Length);
                 receive.Release();
             }
-            else if (landing.Pooled is not null && landing.Header.Key.Epoch == _epoch)
+            else if (landing.Pooled is not null && !_leaving && landing.Header.Key.Epoch == _epoch)
             {
                 Keep(landing);
             }
@@ -148,12 +149,18 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
             var ended = new TransportException($"Epoch {_epoch} has ended; the job is in epoch {epoch}.");
             (_epoch, _lost) = (epoch, null);
             EndAll(ended);
-            foreach (var landing in _early.Values.SelectMany(frames => frames))
-            {
-                Drop(landing);
-            }
+            DropEarly();
+        }
+    }
 
-            _early.Clear();
+    /// <summary>Fails everything that is waited for; all that still comes is read and dropped.</summary>
+    public void Leave(PeerLostException left)
+    {
+        lock (_gate)
+        {
+            (_lost, _leaving) = (left, true);
+            EndAll(left);
+            DropEarly();
         }
     }
 
@@ -267,6 +274,16 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
             _earlyBytes -= Landing.EarlyCost(landing.Header);
             landing.ReturnBuffer();
         }
+    }
+
+    private void DropEarly()
+    {
+        foreach (var landing in _early.Values.SelectMany(frames => frames))
+        {
+            Drop(landing);
+        }
+
+        _early.Clear();
     }
 
     private void EndAll(Exception error)
