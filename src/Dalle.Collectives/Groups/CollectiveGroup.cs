@@ -77,7 +77,7 @@ public sealed class CollectiveGroup
     public Task AllReduce(CollectiveKey key, Elements source, Elements target, CancellationToken cancellationToken = default)
     {
         Expect(target, source.Count, source.Format);
-        return Run(key, exchange => new Reduction(this, exchange, source).AllReduce(target), cancellationToken);
+        return Run(key, source.Bytes.Length, exchange => new Reduction(this, exchange, source).AllReduce(target), cancellationToken);
     }
 
     /// <summary>Several arrays in one exchange, each in place of its own: for many small ones, which are packed into one.</summary>
@@ -96,7 +96,7 @@ public sealed class CollectiveGroup
     {
         var parts = Parts.Of(counts, source.Count, Size);
         Expect(target, parts.Counts[Rank], source.Format);
-        return Run(key, exchange => new Reduction(this, exchange, source).ReduceScatter(parts, target), cancellationToken);
+        return Run(key, source.Bytes.Length, exchange => new Reduction(this, exchange, source).ReduceScatter(parts, target), cancellationToken);
     }
 
     /// <summary>Every rank gets all ranks' parts, one after the other. It sends its part N - 1 times, and receives the whole less its part.</summary>
@@ -113,6 +113,7 @@ public sealed class CollectiveGroup
         Expect(source, parts.Counts[Rank], target.Format);
         return Run(
             key,
+            target.Bytes.Length,
             async exchange =>
             {
                 var arrivals = Others.Select(rank => exchange.Receive(rank, 0, parts.Of(target, rank).Bytes)).ToArray();
@@ -144,6 +145,7 @@ public sealed class CollectiveGroup
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(root, Size);
         return Run(
             key,
+            array.Bytes.Length,
             exchange =>
             {
                 if (root != Rank)
@@ -174,7 +176,11 @@ public sealed class CollectiveGroup
         Interlocked.Add(ref _receivedBytes, exchange.ReceivedBytes);
     }
 
-    private Task Run(CollectiveKey key, Func<Exchange, Task> operation, CancellationToken cancellationToken) => Exchange.Run(this, key, operation, cancellationToken);
+    // Sums are made on the thread pool, never on the caller's own scheduler, such as a grain's turn. A small operation of a caller without one begins at once.
+    private Task Run(CollectiveKey key, int bytes, Func<Exchange, Task> operation, CancellationToken cancellationToken) =>
+        bytes <= Reduction.DirectBytes && TaskScheduler.Current == TaskScheduler.Default && SynchronizationContext.Current is null
+            ? Exchange.Run(this, key, operation, cancellationToken)
+            : Task.Run(() => Exchange.Run(this, key, operation, cancellationToken), CancellationToken.None);
 
     private static void Expect(Elements array, int count, ElementFormat format)
     {

@@ -88,9 +88,21 @@ internal sealed class Exchange : IDisposable
 
         _messages.Add(message);
         _ = message.ContinueWith(
-            static (_, ended) => ((CancellationTokenSource)ended!).Cancel(), _ended, CancellationToken.None,
+            static (_, exchange) => ((Exchange)exchange!).EndOthers(), this, CancellationToken.None,
             TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return message;
+    }
+
+    private void EndOthers()
+    {
+        try
+        {
+            _ended.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The operation heard of it before, and has ended.
+        }
     }
 
     // What was cancelled because another message failed is not the cause; nor is anything when the caller gave up.

@@ -4,7 +4,8 @@ using System.Net.Sockets;
 namespace Dalle.Collectives.Transport;
 
 /// <summary>One open connection between two peers of a job: a thread that reads frames, a thread that writes them, and a lease.</summary>
-/// <remarks>Blocking reads and writes on threads of their own: no thread pool that is busy elsewhere delays a heartbeat, and a frame costs the fewest switches.</remarks>
+/// <remarks>Blocking reads and writes on threads of their own: no thread pool that is busy elsewhere delays a heartbeat, and a frame costs the fewest switches.
+/// Whatever goes wrong on them ends the connection, and no more.</remarks>
 internal sealed class Connection : IDisposable
 {
     /// <summary>Ticks of the lease's clock without a word after which the peer is lost. A tick is a fifth of the lease, so it is noticed within the lease.</summary>
@@ -129,7 +130,7 @@ internal sealed class Connection : IDisposable
                 WriteMessage(send);
             }
         }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException)
+        catch (Exception error)
         {
             Break(PeerLoss.Closed, error);
         }
@@ -159,7 +160,7 @@ internal sealed class Connection : IDisposable
             WriteControl(FrameKind.Leave);
             _socket.Shutdown(SocketShutdown.Send);
         }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException)
+        catch (Exception error)
         {
             Break(PeerLoss.Closed, error);
         }
@@ -201,13 +202,9 @@ internal sealed class Connection : IDisposable
         {
             return _reader.TryReadHeader(_chunk, out var header) ? Accept(header) : End(PeerLoss.Closed, null);
         }
-        catch (TransportException violation)
+        catch (Exception error)
         {
-            return End(PeerLoss.Violation, violation);
-        }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException)
-        {
-            return End(PeerLoss.Closed, error);
+            return End(error is TransportException ? PeerLoss.Violation : PeerLoss.Closed, error);
         }
     }
 
@@ -233,7 +230,7 @@ internal sealed class Connection : IDisposable
         {
             _reader.ReadPayload(landing);
         }
-        catch (Exception error) when (error is TransportException or IOException or SocketException or ObjectDisposedException)
+        catch (Exception error)
         {
             _channel.Receives.Fail(landing, Break(error is TransportException ? PeerLoss.Violation : PeerLoss.Closed, error));
             return false;

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Dalle.Collectives.Transport;
 
 /// <summary>Where the payload of one frame goes: into the memory of who waits for it, into a pooled buffer, or nowhere.</summary>
@@ -29,14 +27,6 @@ internal readonly record struct Landing(FrameHeader Header, int Chunk, Transfer<
         {
             throw new TransportException(
                 $"Expected chunk {receive.NextSequence} of {length} bytes for {header.Key}, a message of {receive.Length} bytes, got chunk {header.Sequence} of {header.Length} bytes.");
-        }
-    }
-
-    public void ReturnBuffer()
-    {
-        if (Pooled is not null)
-        {
-            ArrayPool<byte>.Shared.Return(Pooled);
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Dalle.Collectives.Transport;
 
 /// <summary>The messages one peer of one job sends here: those waited for, and the first bytes of those nobody waits for yet.</summary>
@@ -8,9 +6,8 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
 {
     private readonly object _gate = new();
     private readonly Dictionary<MessageKey, Transfer<Memory<byte>>> _posted = [];
-    private readonly Dictionary<MessageKey, Queue<Landing>> _early = [];
+    private readonly EarlyFrames _early = new(earlyLimit);
     private int _epoch = epoch;
-    private long _earlyBytes;
     private PeerLostException? _lost;
     private bool _leaving;
 
@@ -24,7 +21,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
         {
             lock (_gate)
             {
-                return _earlyBytes;
+                return _early.Bytes;
             }
         }
     }
@@ -112,7 +109,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
             }
             else
             {
-                Drop(landing);
+                _early.Free(landing);
             }
         }
     }
@@ -122,7 +119,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
     {
         lock (_gate)
         {
-            Drop(landing);
+            _early.Free(landing);
             if (landing.Receive is { } receive)
             {
                 receive.Busy = false;
@@ -149,7 +146,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
             var ended = new TransportException($"Epoch {_epoch} has ended; the job is in epoch {epoch}.");
             (_epoch, _lost) = (epoch, null);
             EndAll(ended);
-            DropEarly();
+            _early.Clear();
         }
     }
 
@@ -160,7 +157,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
         {
             (_lost, _leaving) = (left, true);
             EndAll(left);
-            DropEarly();
+            _early.Clear();
         }
     }
 
@@ -182,55 +179,33 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
             return new Landing(header, chunk, receive);
         }
 
-        var cost = Landing.EarlyCost(header);
-        if (_earlyBytes + cost > earlyLimit)
-        {
-            return null;
-        }
-
-        _earlyBytes += cost;
-        return new Landing(header, chunk, Pooled: ArrayPool<byte>.Shared.Rent(header.Length));
+        return _early.TryReserve(header, chunk);
     }
 
     // Somebody may have begun to wait while the payload was read.
     private void Keep(in Landing landing)
     {
-        var key = landing.Header.Key;
-        if (_posted.TryGetValue(key, out var receive))
+        if (_posted.TryGetValue(landing.Header.Key, out var receive))
         {
             Deliver(landing, receive);
-            return;
         }
-
-        if (!_early.TryGetValue(key, out var frames))
+        else
         {
-            _early.Add(key, frames = []);
+            _early.Keep(landing);
         }
-
-        frames.Enqueue(landing);
     }
 
     private void TakeEarly(Transfer<Memory<byte>> receive)
     {
-        if (!_early.TryGetValue(receive.Key, out var frames))
-        {
-            return;
-        }
-
         receive.Busy = true;
-        while (receive.Received < receive.Length && frames.TryDequeue(out var landing))
+        while (receive.Received < receive.Length && _early.TryTake(receive.Key, out var landing))
         {
             Deliver(landing, receive);
-        }
-
-        if (frames.Count == 0)
-        {
-            _early.Remove(receive.Key);
+            Monitor.PulseAll(_gate);
         }
 
         receive.Busy = false;
         receive.Release();
-        Monitor.PulseAll(_gate);
     }
 
     private void Deliver(in Landing landing, Transfer<Memory<byte>> receive)
@@ -245,7 +220,7 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
         }
         finally
         {
-            Drop(landing);
+            _early.Free(landing);
         }
 
         Advance(receive, landing.Header.Length);
@@ -265,25 +240,6 @@ internal sealed class ReceiveTable(long earlyLimit, int epoch)
 
             receive.End();
         }
-    }
-
-    private void Drop(in Landing landing)
-    {
-        if (landing.Pooled is not null)
-        {
-            _earlyBytes -= Landing.EarlyCost(landing.Header);
-            landing.ReturnBuffer();
-        }
-    }
-
-    private void DropEarly()
-    {
-        foreach (var landing in _early.Values.SelectMany(frames => frames))
-        {
-            Drop(landing);
-        }
-
-        _early.Clear();
     }
 
     private void EndAll(Exception error)
