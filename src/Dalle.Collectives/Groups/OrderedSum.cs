@@ -1,9 +1,11 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Dalle.Collectives.Groups;
 
 /// <summary>The sum of several arrays, element by element: ((first + second) + third) + ..., always in that order, in 32 bit.</summary>
+/// <remarks>The loops are compiled at their best at once: the first updates of a job are not to wait for it.</remarks>
 internal static class OrderedSum
 {
     /// <summary>Elements worked on at once: small enough for the first-level cache.</summary>
@@ -64,6 +66,7 @@ internal static class OrderedSum
 
     private static ReadOnlySpan<ushort> Halves(ReadOnlyMemory<byte> bytes, int start, int count) => MemoryMarshal.Cast<byte, ushort>(bytes.Span).Slice(start, count);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Add(ReadOnlySpan<float> left, ReadOnlySpan<float> right, Span<float> sum)
     {
         var i = 0;
@@ -78,6 +81,7 @@ internal static class OrderedSum
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Widen(ReadOnlySpan<ushort> halves, Span<float> floats)
     {
         var i = 0;
@@ -94,6 +98,7 @@ internal static class OrderedSum
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddWidened(Span<float> sums, ReadOnlySpan<ushort> halves)
     {
         var i = 0;
@@ -111,6 +116,7 @@ internal static class OrderedSum
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Round(ReadOnlySpan<float> floats, Span<ushort> halves)
     {
         var i = 0;

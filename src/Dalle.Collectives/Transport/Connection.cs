@@ -181,8 +181,8 @@ internal sealed class Connection : IDisposable
         {
             var payload = rest[..Math.Min(_chunk, rest.Length)];
             new FrameHeader(FrameKind.Chunk, _channel.Job, send.Key, sequence, payload.Length, XxHash3.HashToUInt64(payload)).Write(_outgoing);
-            // What fits one packet with its header goes out in one call.
-            var beside = payload.Length <= AtOnce ? payload.Length : 0;
+            // A header on its own would wake the reader twice: the first bytes of the payload go out with it.
+            var beside = Math.Min(payload.Length, AtOnce);
             payload[..beside].CopyTo(_outgoing.AsSpan(FrameHeader.Size));
             _stream.Write(_outgoing, 0, FrameHeader.Size + beside);
             if (beside < payload.Length)

@@ -4,7 +4,7 @@ namespace Dalle.Benchmarks.Collectives;
 
 /// <summary>
 /// Two processes add up an array of floats of each size, over the fastest socket there is. Bandwidth is the array's bytes over the median time. The peer is gloo in PyTorch, also
-/// two processes, measured in turns with it.
+/// two processes, measured between Unix sockets and TCP.
 /// </summary>
 internal sealed class AllReduce : IBenchmark
 {

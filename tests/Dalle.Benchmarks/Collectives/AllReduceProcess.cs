@@ -16,7 +16,7 @@ internal static class AllReduceProcess
     /// <summary>Bytes of the arrays.</summary>
     public static IReadOnlyList<int> Sizes { get; } = [4 << 10, 256 << 10, 1 << 20, 16 << 20, 64 << 20];
 
-    /// <summary>Timed operations of a size, after a fifth as many that are not.</summary>
+    /// <summary>Timed operations of a size, after half as many that are not.</summary>
     public static int Rounds(int bytes) => Math.Clamp((1 << 30) / bytes, 15, 2000);
 
     /// <summary>Starts the second process and measures: the median seconds by size.</summary>
@@ -63,7 +63,7 @@ internal static class AllReduceProcess
         var elements = Elements.Of(array);
         var rounds = Rounds(bytes);
         var seconds = new List<double>(rounds);
-        for (var step = -rounds / 5; step < rounds; step++)
+        for (var step = -(rounds / 2); step < rounds; step++)
         {
             var began = Stopwatch.GetTimestamp();
             group.AllReduce(new CollectiveKey(step, bytes), elements).GetAwaiter().GetResult();
