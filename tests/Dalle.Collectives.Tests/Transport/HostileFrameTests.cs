@@ -39,13 +39,12 @@ public sealed class HostileFrameTests
     }
 
     [Fact]
-    public async Task Length_OfTwoGibibytes_AllocatesNothing()
+    public void Length_OfTwoGibibytes_AllocatesNothing()
     {
         var bytes = Hostile("length");
         var before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Throws<TransportException>(() => FrameHeader.Read(bytes, 4096));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100_000);
-        await Task.CompletedTask;
     }
 
     [Fact]
