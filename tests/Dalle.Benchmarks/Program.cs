@@ -1,7 +1,13 @@
 using System.CommandLine;
 using System.Text.Json;
 using Dalle.Benchmarks;
+using Dalle.Benchmarks.Collectives;
 using Spectre.Console;
+
+if (args is [AllReduceProcess.Argument, var unixSockets])
+{
+    return AllReduceProcess.RunSecond(unixSockets);
+}
 
 var names = new Argument<string[]>("name") { Description = "The benchmarks to run, or 'list'.", Arity = ArgumentArity.OneOrMore };
 var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file." };
