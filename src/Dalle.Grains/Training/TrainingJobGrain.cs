@@ -243,7 +243,12 @@ internal sealed partial class TrainingJobGrain(
     private async Task<WorkerReport> RunStage(CancellationToken cancellationToken)
     {
         var since = clock.GetTimestamp();
-        await PreferLeastBusySilo(cancellationToken);
+        if (await devices.LeastBusy(cancellationToken) is { } silo)
+        {
+            // Where the worker is activated, if it is not yet.
+            RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
+        }
+
         await foreach (var report in Worker.Run(job.State.Lease(), cancellationToken).WithBatchSize(1).WithCancellation(cancellationToken))
         {
             switch (report)
@@ -281,15 +286,6 @@ internal sealed partial class TrainingJobGrain(
             var lap = clock.GetElapsedTime(since);
             since = clock.GetTimestamp();
             return lap;
-        }
-    }
-
-    // Where the worker is activated, if it is not yet. It flows with the calls made after this.
-    private async Task PreferLeastBusySilo(CancellationToken cancellationToken)
-    {
-        if (await devices.LeastBusy(cancellationToken) is { } silo)
-        {
-            RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
         }
     }
 
