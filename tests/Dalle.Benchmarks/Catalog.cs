@@ -1,3 +1,4 @@
+using Dalle.Benchmarks.Collectives;
 using Dalle.Benchmarks.DiscreteVae;
 using Dalle.Benchmarks.Prior;
 using Dalle.Benchmarks.Sampling;
@@ -17,5 +18,6 @@ internal static class Catalog
         new DiscreteVaeCodec(),
         new SlicedTraining(),
         new Generate(),
+        new PowerSgdBenchmark(),
     ];
 }

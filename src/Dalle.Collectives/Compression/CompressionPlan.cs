@@ -1,4 +1,5 @@
 using Dalle.Collectives.Sharding;
+using Dalle.Model.Parameters;
 
 namespace Dalle.Collectives.Compression;
 
@@ -10,15 +11,16 @@ public sealed class CompressionPlan
     private const int BytesOfAnElement = sizeof(float);
 
     /// <param name="shard">What the ordinal holds.</param>
-    /// <param name="ranks">How far it is compressed.</param>
+    /// <param name="settings">How far it is compressed.</param>
     /// <exception cref="ArgumentException">A rank is negative.</exception>
-    public CompressionPlan(Shard shard, CompressionRanks ranks)
+    public CompressionPlan(Shard shard, CompressionSettings settings)
     {
-        Shard = shard;
-        var ranked = shard.Slices.Where(slice => slice.Count > 0).Select(slice => (Slice: slice, Rank: ranks.Of(slice))).ToArray();
+        (Shard, Settings) = (shard, settings);
+        var ranked = shard.Slices.Where(slice => slice.Count > 0).Select(slice => (Slice: slice, Rank: settings.RankOf(slice))).ToArray();
         (Compressed, CompressedCount) = Pieces(ranked.Where(pair => pair.Rank > 0).Select(pair => pair.Slice));
         (Uncompressed, UncompressedCount) = Pieces(ranked.Where(pair => pair.Rank == 0).Select(pair => pair.Slice));
 
+        (CompressedRuns, UncompressedRuns) = (Merge(Compressed), Merge(Uncompressed));
         var batches = new List<MatrixBatch>();
         var ranksByName = ranked.ToDictionary(pair => pair.Slice.Name, pair => pair.Rank, StringComparer.Ordinal);
         foreach (var group in Compressed.GroupBy(piece => (piece.Slice.Rows, Columns: piece.Slice.RowLength, Rank: ranksByName[piece.Slice.Name])))
@@ -33,6 +35,8 @@ public sealed class CompressionPlan
     }
 
     public Shard Shard { get; }
+
+    public CompressionSettings Settings { get; }
 
     /// <summary>Elements of the shard that are compressed: the length of an error buffer.</summary>
     public long CompressedCount { get; }
@@ -60,7 +64,7 @@ public sealed class CompressionPlan
     {
         get
         {
-            var weights = Shard.Slices.Where(slice => slice.Kind == Dalle.Model.Parameters.ParameterKind.Weight).Sum(slice => slice.Count);
+            var weights = Shard.Slices.Where(slice => slice.Kind == ParameterKind.Weight).Sum(slice => slice.Count);
             return weights == 0 ? 0 : (double)(CompressedCount - LeftCount - FactorCount) / weights;
         }
     }
@@ -72,6 +76,30 @@ public sealed class CompressionPlan
 
     /// <inheritdoc cref="Compressed"/>
     internal IReadOnlyList<(ShardSlice Slice, long Offset)> Uncompressed { get; }
+
+    /// <summary>Compressed slices that follow each other both in the shard and in their buffer, as one.</summary>
+    internal IReadOnlyList<Run> CompressedRuns { get; }
+
+    /// <inheritdoc cref="CompressedRuns"/>
+    internal IReadOnlyList<Run> UncompressedRuns { get; }
+
+    private static List<Run> Merge(IReadOnlyList<(ShardSlice Slice, long Offset)> pieces)
+    {
+        var runs = new List<Run>();
+        foreach (var (slice, offset) in pieces)
+        {
+            if (runs is [.., var last] && last.ShardOffset + last.Count == slice.Offset)
+            {
+                runs[^1] = last with { Count = last.Count + slice.Count };
+            }
+            else
+            {
+                runs.Add(new(slice.Offset, offset, slice.Count));
+            }
+        }
+
+        return runs;
+    }
 
     private static (IReadOnlyList<(ShardSlice Slice, long Offset)> Pieces, long Count) Pieces(IEnumerable<ShardSlice> slices)
     {
@@ -86,3 +114,9 @@ public sealed class CompressionPlan
         return (pieces, offset);
     }
 }
+
+/// <summary>Elements that lie in one piece both in a shard and in another buffer.</summary>
+/// <param name="ShardOffset">Elements before them in the shard.</param>
+/// <param name="Offset">Elements before them in the other buffer.</param>
+/// <param name="Count">How many.</param>
+internal readonly record struct Run(long ShardOffset, long Offset, long Count);

@@ -86,7 +86,7 @@ internal static unsafe class LowRankKernel
         where TLanes : unmanaged, ILanes<TLanes>
     {
         TLanes x0 = default, x1 = default, x2 = default, x3 = default, y0 = default, y1 = default, y2 = default, y3 = default;
-        float *b1 = b + count, b2 = b1 + count, b3 = b2 + count;
+        float* b1 = b + count, b2 = b1 + count, b3 = b2 + count;
         long i = 0;
         for (; i <= count - TLanes.Count; i += TLanes.Count)
         {

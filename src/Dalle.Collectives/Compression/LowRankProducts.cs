@@ -12,10 +12,13 @@ internal sealed class LowRankProducts(MatrixBatch batch, bool thin)
     // Shape suffixes: B matrices of the batch, K rank, S shorter and L longer side, X rows and Y columns as stored.
 
     /// <summary>The batch's left factors, a column after the other: <c>[B, K, S]</c> of the flat buffer.</summary>
-    public Tensor LeftOf(Tensor left_K) => left_K.narrow(0, batch.LeftOffset, batch.LeftCount).view(batch.Size, batch.Rank, batch.Shorter);
+    private Tensor LeftOf(Tensor left_K) => left_K.narrow(0, batch.LeftOffset, batch.LeftCount).view(batch.Size, batch.Rank, batch.Shorter);
 
     /// <summary>The batch's right factors, likewise: <c>[B, K, L]</c>.</summary>
-    public Tensor RightOf(Tensor right_M) => right_M.narrow(0, batch.RightOffset, batch.RightCount).view(batch.Size, batch.Rank, batch.Longer);
+    private Tensor RightOf(Tensor right_M) => right_M.narrow(0, batch.RightOffset, batch.RightCount).view(batch.Size, batch.Rank, batch.Longer);
+
+    /// <summary>Makes the left factors orthonormal.</summary>
+    public void OrthonormalizeLeft(Tensor left_K) => Householder.Orthonormalize(LeftOf(left_K), thin);
 
     /// <summary>Left factors of the matrices and their right ones.</summary>
     public void MultiplyByRight(Tensor matrices_C, Tensor right_M, Tensor left_K)

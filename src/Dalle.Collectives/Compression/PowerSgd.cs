@@ -1,6 +1,5 @@
 using Dalle.Collectives.Sharding;
 using Dalle.Model.Kernels;
-using Dalle.Model.Randomness;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
@@ -18,8 +17,6 @@ namespace Dalle.Collectives.Compression;
 /// </remarks>
 public sealed class PowerSgd : IDisposable
 {
-    private const double Ridge = 1e-6;
-
     private readonly int _replicas;
     private readonly Dictionary<string, (bool Compressed, long Offset)> _places = new(StringComparer.Ordinal);
     private readonly HashSet<string> _accumulated = new(StringComparer.Ordinal);
@@ -28,7 +25,7 @@ public sealed class PowerSgd : IDisposable
     private readonly Tensor _left_K;
     private readonly Tensor _right_M;
     private readonly Tensor _uncompressed_U;
-    private readonly Tensor _projection_F;
+    private readonly Projections _projections;
     private Tensor _work_C;
     private Phase _phase;
     private bool _finite = true;
@@ -36,7 +33,7 @@ public sealed class PowerSgd : IDisposable
     /// <summary>The error buffer starts at zero.</summary>
     /// <param name="plan">What is compressed, and how far.</param>
     /// <param name="replicas">Shards of this ordinal that are summed over, this one among them: at least 1.</param>
-    /// <param name="seed">The job's: decides, with ordinal and parameter names, the projections of the whole run, the same for all replicas.</param>
+    /// <param name="seed">The job's: decides, with ordinal and parameter names, the projections, the same for all replicas.</param>
     /// <param name="device">Where it computes.</param>
     /// <exception cref="ArgumentOutOfRangeException">There are no replicas.</exception>
     public PowerSgd(CompressionPlan plan, int replicas, ulong seed, Device device)
@@ -55,7 +52,7 @@ public sealed class PowerSgd : IDisposable
         _left_K = zeros(plan.LeftCount, device: device).DetachFromDisposeScope();
         _right_M = zeros(plan.RightCount, device: device).DetachFromDisposeScope();
         _uncompressed_U = _right_M.narrow(0, plan.FactorCount, plan.UncompressedCount).DetachFromDisposeScope();
-        _projection_F = zeros(plan.FactorCount, device: device).DetachFromDisposeScope();
+        _projections = new(plan, seed, device);
         _products = [.. plan.Batches.Select(batch => new LowRankProducts(batch, batch.Rank <= largestRankOfKernels))];
         foreach (var (slice, offset) in plan.Compressed)
         {
@@ -65,11 +62,6 @@ public sealed class PowerSgd : IDisposable
         foreach (var (slice, offset) in plan.Uncompressed)
         {
             _places.Add(slice.Name, (false, offset));
-        }
-
-        foreach (var batch in plan.Batches)
-        {
-            DrawProjections(batch, seed);
         }
     }
 
@@ -92,12 +84,31 @@ public sealed class PowerSgd : IDisposable
     /// <exception cref="InvalidOperationException">The update is past this phase.</exception>
     public void Accumulate(Tensor gradient_N)
     {
+        Require(Phase.Accumulating);
         RequireLayout(gradient_N, Plan.Shard.Count);
-        foreach (var slice in Plan.Shard.Slices)
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        if (_accumulated.Count > 0)
         {
-            using var part = gradient_N.narrow(0, slice.Offset, slice.Count);
-            Accumulate(slice, part);
+            foreach (var slice in Plan.Shard.Slices)
+            {
+                Accumulate(slice, gradient_N.narrow(0, slice.Offset, slice.Count));
+            }
+
+            return;
         }
+
+        foreach (var run in Plan.CompressedRuns)
+        {
+            _finite &= _error.Add(run.Offset, gradient_N.narrow(0, run.ShardOffset, run.Count), _work_C.narrow(0, run.Offset, run.Count));
+        }
+
+        foreach (var run in Plan.UncompressedRuns)
+        {
+            _finite &= GradientSum.Write(null, gradient_N.narrow(0, run.ShardOffset, run.Count), _uncompressed_U.narrow(0, run.Offset, run.Count));
+        }
+
+        _accumulated.UnionWith(_places.Keys);
     }
 
     /// <summary>Adds the gradient of one slice, as <see cref="Accumulate(Tensor)"/> does: for gradients that come a resblock at a time.</summary>
@@ -124,17 +135,19 @@ public sealed class PowerSgd : IDisposable
     }
 
     /// <summary>Phase 1: the left factors P = E Q of all compressed slices.</summary>
+    /// <param name="step">The update's number, which decides the projections Q unless they serve for the whole run.</param>
     /// <returns>Float32 <c>[plan.LeftCount]</c>, to be summed in place over the replicas. It stays this object's.</returns>
     /// <exception cref="InvalidOperationException">The update is past this phase.</exception>
-    public Tensor Project()
+    public Tensor Project(long step)
     {
         Advance(Phase.Accumulating, Phase.Projected);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         Complete();
+        var projections_F = _projections.Of(step);
         foreach (var products in _products)
         {
-            products.MultiplyByRight(_work_C, _projection_F, _left_K);
+            products.MultiplyByRight(_work_C, projections_F, _left_K);
         }
 
         return _left_K;
@@ -148,10 +161,10 @@ public sealed class PowerSgd : IDisposable
         Advance(Phase.Projected, Phase.Factored);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        _left_K.div_(Number(_replicas));
+        DivideByReplicas(_left_K);
         foreach (var products in _products)
         {
-            Orthonormalize(products.LeftOf(_left_K));
+            products.OrthonormalizeLeft(_left_K);
             products.MultiplyByLeft(_work_C, _left_K, _right_M);
         }
 
@@ -167,7 +180,7 @@ public sealed class PowerSgd : IDisposable
         Advance(Phase.Factored, Phase.Prepared);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        _right_M.div_(Number(_replicas));
+        DivideByReplicas(_right_M);
         var numbers = _right_M.narrow(0, 0, Plan.RightCount - 1);
         var square = _right_M[Plan.RightCount - 1].item<float>() != 0 ? double.PositiveInfinity
             : TensorMemory.SuitsKernelsElementwise(numbers) ? AdamWKernel.SumOfSquares(numbers)
@@ -196,9 +209,9 @@ public sealed class PowerSgd : IDisposable
             products.Subtract(_work_C, _left_K, _right_M, gradient_N);
         }
 
-        foreach (var (slice, offset) in Plan.Uncompressed)
+        foreach (var run in Plan.UncompressedRuns)
         {
-            gradient_N.narrow(0, slice.Offset, slice.Count).copy_(_uncompressed_U.narrow(0, offset, slice.Count));
+            gradient_N.narrow(0, run.ShardOffset, run.Count).copy_(_uncompressed_U.narrow(0, run.Offset, run.Count));
         }
 
         _work_C = _error.Exchange(_work_C);
@@ -240,7 +253,8 @@ public sealed class PowerSgd : IDisposable
     public void Dispose()
     {
         _error.Dispose();
-        foreach (var tensor in (Tensor[])[_work_C, _left_K, _uncompressed_U, _right_M, _projection_F])
+        _projections.Dispose();
+        foreach (var tensor in (Tensor[])[_work_C, _left_K, _uncompressed_U, _right_M])
         {
             tensor.Dispose();
         }
@@ -267,22 +281,11 @@ public sealed class PowerSgd : IDisposable
         }
     }
 
-    /// <param name="left_BKS">A batch's left factors, a column after the other, changed in place.</param>
-    private static void Orthonormalize(Tensor left_BKS)
+    private void DivideByReplicas(Tensor sum)
     {
-        var (rank, length) = (left_BKS.shape[1], left_BKS.shape[2]);
-        left_BKS.add_(eye(rank, length, device: left_BKS.device), Number(Ridge));
-        var (orthonormal_BSK, _) = linalg.qr(left_BKS.transpose(1, 2));
-        left_BKS.copy_(orthonormal_BSK.transpose(1, 2));
-    }
-
-    private void DrawProjections(MatrixBatch batch, ulong seed)
-    {
-        var projections = _projection_F.narrow(0, batch.RightOffset, batch.RightCount).view(batch.Size, batch.Rank, batch.Longer);
-        for (var i = 0; i < batch.Size; i++)
+        if (_replicas > 1)
         {
-            using var generator = CounterRandom.Generator(seed, step: 0, Plan.Shard.Ordinal, Purpose.GradientProjection, batch.Slices[i].Name);
-            projections[i].copy_(randn(batch.Rank, batch.Longer, generator: generator));
+            sum.div_(Number(_replicas));
         }
     }
 

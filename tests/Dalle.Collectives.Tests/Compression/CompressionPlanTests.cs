@@ -54,9 +54,9 @@ public sealed class CompressionPlanTests
     public void Ranks_OfSingleParameters_MayDiffer()
     {
         var shard = new ShardPlan([Weight("a", 40, 64), Weight("b", 40, 64), Weight("c", 40, 64)], 1).Shards[0];
-        var ranks = new CompressionRanks(4, new Dictionary<string, int> { ["b"] = 7, ["c"] = 0 });
+        var ranks = new CompressionSettings(4, new Dictionary<string, int> { ["b"] = 7, ["c"] = 0 });
 
-        Assert.Equal([4, 7, 0], shard.Slices.Select(ranks.Of));
+        Assert.Equal([4, 7, 0], shard.Slices.Select(ranks.RankOf));
         Assert.Contains("at least 0 for 'a', got -1", Assert.Throws<ArgumentException>(() => new CompressionPlan(shard, new(-1))).Message);
     }
 }

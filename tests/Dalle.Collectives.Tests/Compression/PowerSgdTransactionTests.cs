@@ -28,7 +28,7 @@ public sealed class PowerSgdTransactionTests : IDisposable
         undisturbed.Update(first);
 
         aborted[0].Accumulate(lost);
-        foreach (var phase in ((Action[])[() => aborted[0].Project(), () => aborted[0].Factor(), () => aborted[0].SquaredNorm()]).Take(phases))
+        foreach (var phase in ((Action[])[() => aborted[0].Project(1), () => aborted[0].Factor(), () => aborted[0].SquaredNorm()]).Take(phases))
         {
             phase();
         }

@@ -10,6 +10,7 @@ namespace Dalle.Collectives.Tests.Compression;
 internal sealed class ReplicaGroup : IDisposable
 {
     private readonly PowerSgd[] _members;
+    private long _step;
 
     /// <param name="plan">Of the shard.</param>
     /// <param name="replicas">How many.</param>
@@ -25,7 +26,10 @@ internal sealed class ReplicaGroup : IDisposable
     public PowerSgd this[int replica] => _members[replica];
 
     /// <summary>A shard of the given arrays on one ordinal, compressed at one rank.</summary>
-    public static CompressionPlan PlanOf(int rank, params ParameterSpec[] specs) => new(new ShardPlan(specs, 1).Shards[0], new(rank));
+    public static CompressionPlan PlanOf(int rank, params ParameterSpec[] specs) => PlanOf(new CompressionSettings(rank), specs);
+
+    /// <summary>A shard of the given arrays on one ordinal.</summary>
+    public static CompressionPlan PlanOf(CompressionSettings settings, params ParameterSpec[] specs) => new(new ShardPlan(specs, 1).Shards[0], settings);
 
     /// <summary>A matrix inside a resblock.</summary>
     public static ParameterSpec Weight(string name, params long[] shape) => new(name, ParameterKind.Weight, 0, 1, shape);
@@ -39,7 +43,7 @@ internal sealed class ReplicaGroup : IDisposable
             _members[i].Accumulate(gradients[i]);
         }
 
-        Sum([.. _members.Select(member => member.Project())]);
+        Sum([.. _members.Select(member => member.Project(_step))]);
         Sum([.. _members.Select(member => member.Factor())]);
         return Assert.Single(_members.Select(member => member.SquaredNorm()).Distinct());
     }
@@ -61,6 +65,7 @@ internal sealed class ReplicaGroup : IDisposable
             member.Commit(mean);
             return mean;
         }).ToArray();
+        _step++;
         Assert.All(means, mean => Assert.Equal(means[0].bytes, mean.bytes));
         return means[0];
     }

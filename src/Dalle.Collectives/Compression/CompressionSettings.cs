@@ -3,17 +3,21 @@ using Dalle.Model.Parameters;
 
 namespace Dalle.Collectives.Compression;
 
-/// <summary>How far gradients are compressed: the rank of their approximations (paper, table of compression ranks).</summary>
-/// <param name="Rank">Columns of the factors of every compressed matrix; 0 compresses nothing.</param>
+/// <summary>How far gradients are compressed, and by which projections.</summary>
+/// <param name="Rank">Columns of the factors of every compressed matrix (paper, table of compression ranks); 0 compresses nothing.</param>
 /// <param name="Overrides">Other ranks for parameters by name; null for none.</param>
-public sealed record CompressionRanks(int Rank, IReadOnlyDictionary<string, int>? Overrides = null)
+/// <param name="ProjectionUpdates">
+/// Updates that a projection Q serves for; null, as in the paper, for the whole run. What an update leaves out lies across its projection (E Q = 0). While that stays, it comes back only
+/// by directions that later gradients have of themselves, through their noise: of gradients that do not change, what is missing is missing for ever. New projections see it.
+/// </param>
+public sealed record CompressionSettings(int Rank, IReadOnlyDictionary<string, int>? Overrides = null, int? ProjectionUpdates = null)
 {
     /// <summary>
     /// The rank a slice is compressed at; 0 where it is not: embeddings, unembeddings, gains and biases never are (paper, appendix E), nor are matrices whose
     /// factors would have as many elements as they have.
     /// </summary>
     /// <exception cref="ArgumentException">The rank is negative.</exception>
-    public int Of(ShardSlice slice)
+    public int RankOf(ShardSlice slice)
     {
         var rank = Overrides?.TryGetValue(slice.Name, out var other) == true ? other : Rank;
         return rank < 0
