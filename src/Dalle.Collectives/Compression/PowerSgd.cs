@@ -18,7 +18,7 @@ namespace Dalle.Collectives.Compression;
 public sealed class PowerSgd : IDisposable
 {
     private readonly int _replicas;
-    private readonly Dictionary<string, (bool Compressed, long Offset)> _places = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (bool Compressed, long Offset)> _places;
     private readonly HashSet<string> _accumulated = new(StringComparer.Ordinal);
     private readonly LowRankProducts[] _products;
     private readonly ErrorBuffer _error;
@@ -54,15 +54,9 @@ public sealed class PowerSgd : IDisposable
         _uncompressed_U = _right_M.narrow(0, plan.FactorCount, plan.UncompressedCount).DetachFromDisposeScope();
         _projections = new(plan, seed, device);
         _products = [.. plan.Batches.Select(batch => new LowRankProducts(batch, batch.Rank <= largestRankOfKernels))];
-        foreach (var (slice, offset) in plan.Compressed)
-        {
-            _places.Add(slice.Name, (true, offset));
-        }
-
-        foreach (var (slice, offset) in plan.Uncompressed)
-        {
-            _places.Add(slice.Name, (false, offset));
-        }
+        _places = plan.Compressed.Select(piece => (piece.Slice.Name, Place: (true, piece.Offset)))
+            .Concat(plan.Uncompressed.Select(piece => (piece.Slice.Name, Place: (false, piece.Offset))))
+            .ToDictionary(pair => pair.Name, pair => pair.Place, StringComparer.Ordinal);
     }
 
     private enum Phase
@@ -85,7 +79,7 @@ public sealed class PowerSgd : IDisposable
     public void Accumulate(Tensor gradient_N)
     {
         Require(Phase.Accumulating);
-        RequireLayout(gradient_N, Plan.Shard.Count);
+        FlatLayout.Require(gradient_N, Plan.Shard.Count);
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         if (_accumulated.Count > 0)
@@ -119,7 +113,7 @@ public sealed class PowerSgd : IDisposable
     public void Accumulate(ShardSlice slice, Tensor gradient)
     {
         Require(Phase.Accumulating);
-        RequireLayout(gradient, slice.Count);
+        FlatLayout.Require(gradient, slice.Count);
         if (slice.Count == 0 || !_finite)
         {
             return;
@@ -196,7 +190,7 @@ public sealed class PowerSgd : IDisposable
     public void Commit(Tensor gradient_N)
     {
         Require(Phase.Prepared);
-        RequireLayout(gradient_N, Plan.Shard.Count);
+        FlatLayout.Require(gradient_N, Plan.Shard.Count);
         if (!_finite)
         {
             throw new InvalidOperationException("The update is not finite: it can only be aborted.");
@@ -226,7 +220,7 @@ public sealed class PowerSgd : IDisposable
     /// <exception cref="ArgumentException">The tensor has another shape or format.</exception>
     public void ReadError(Tensor error_C)
     {
-        RequireLayout(error_C, Plan.CompressedCount);
+        FlatLayout.Require(error_C, Plan.CompressedCount);
         using var untracked = no_grad();
         _error.Read(0, error_C);
     }
@@ -238,7 +232,7 @@ public sealed class PowerSgd : IDisposable
     public void WriteError(Tensor error_C)
     {
         Require(Phase.Accumulating);
-        RequireLayout(error_C, Plan.CompressedCount);
+        FlatLayout.Require(error_C, Plan.CompressedCount);
         if (_accumulated.Count > 0)
         {
             throw new InvalidOperationException("An update is under way: commit or abort it first.");
@@ -306,14 +300,6 @@ public sealed class PowerSgd : IDisposable
         if (_phase != phase)
         {
             throw new InvalidOperationException($"The update is in the phase {_phase}, not {phase}.");
-        }
-    }
-
-    private static void RequireLayout(Tensor tensor, long count)
-    {
-        if (tensor.dtype != ScalarType.Float32 || tensor.numel() != count || !tensor.is_contiguous())
-        {
-            throw new ArgumentException($"Expected {count} contiguous elements of Float32, got [{string.Join(", ", tensor.shape)}] of {tensor.dtype}.");
         }
     }
 }
