@@ -19,5 +19,6 @@ internal static class Catalog
         new SlicedTraining(),
         new Generate(),
         new AllReduce(),
+        new PowerSgdBenchmark(),
     ];
 }

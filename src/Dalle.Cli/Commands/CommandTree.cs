@@ -15,6 +15,7 @@ internal static class CommandTree
         GenerateCommand.Create(),
         ModelsCommands.Create(),
         EvalCommand.Create(),
+        PlanCommand.Create(),
         SiloCommand.Create(),
         ClusterCommand.Create(),
         GlobalOptions.DataDirectory,

@@ -30,6 +30,9 @@ internal static class Figures
         _ => string.Create(CultureInfo.InvariantCulture, $"{value / 1e9:0.0} GB"),
     };
 
+    /// <summary>A share in percent where tenths matter: <c>85.9 %</c>.</summary>
+    public static string PercentToATenth(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.0} %");
+
     /// <summary>A share in percent: <c>41 %</c>.</summary>
     public static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0} %");
 }

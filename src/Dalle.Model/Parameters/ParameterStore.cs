@@ -26,7 +26,7 @@ public sealed class ParameterStore : IDisposable
     /// <exception cref="ArgumentException">A name is declared twice.</exception>
     public ParameterStore(IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, bool trains)
     {
-        Specs = [.. specs.OrderBy(StorageOrder)];
+        Specs = [.. InStorageOrder(specs)];
         Precision = precision;
         _trains = trains;
         _layout = new(StringComparer.Ordinal);
@@ -121,6 +121,14 @@ public sealed class ParameterStore : IDisposable
         RefreshCompute();
     }
 
+    /// <summary>Declarations as they follow each other in flat arrays: decayed ones first, 16-bit ones foremost, each kind as declared.</summary>
+    public static IEnumerable<ParameterSpec> InStorageOrder(IEnumerable<ParameterSpec> specs) => specs.OrderBy(spec => spec.Kind switch
+    {
+        ParameterKind.Weight => 0,
+        ParameterKind.FullPrecisionWeight => 1,
+        _ => 2,
+    });
+
     /// <summary>A named parameter's part of a flat array laid out like <see cref="Master"/>. The caller disposes it.</summary>
     /// <param name="flat">The array.</param>
     /// <param name="name">The parameter.</param>
@@ -205,11 +213,4 @@ public sealed class ParameterStore : IDisposable
             _compute.Add(spec.Name, tensor.DetachFromDisposeScope());
         }
     }
-
-    private static int StorageOrder(ParameterSpec spec) => spec.Kind switch
-    {
-        ParameterKind.Weight => 0,
-        ParameterKind.FullPrecisionWeight => 1,
-        _ => 2,
-    };
 }

@@ -52,6 +52,7 @@ public sealed partial record Preset
             AverageDecay = 0.99,
             Recompute = false,
         },
+        CompressionRank = 24,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };
 }

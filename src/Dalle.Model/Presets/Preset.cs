@@ -20,6 +20,9 @@ public sealed partial record Preset
 
     public required PriorTraining PriorTraining { get; init; }
 
+    /// <summary>Rank that PowerSGD compresses the prior's gradients to between replicas (paper, table of compression ranks). 0 for no compression.</summary>
+    public int CompressionRank { get; init; }
+
     public SamplingSettings Sampling { get; init; } = new();
 
     /// <summary>Entries of the BPE vocabulary the tokenizer is trained to, at most.</summary>
@@ -39,6 +42,11 @@ public sealed partial record Preset
     {
         DiscreteVae.Validate();
         Transformer.Validate();
+        if (CompressionRank < 0)
+        {
+            throw new ArgumentException($"Preset '{Name}': expected a compression rank of at least 0, got {CompressionRank}.");
+        }
+
         if (Transformer.GridSize != DiscreteVae.GridSize || Transformer.ImageVocabulary != DiscreteVae.CodebookSize)
         {
             throw new ArgumentException(

@@ -17,5 +17,6 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig { Layers = 24, Width = 768, Heads = 12, TextLength = 128, GridSize = 16, ImageVocabulary = 4096 },
         PriorTraining = new PriorTraining { Updates = 200_000, BatchSize = 128 },
+        CompressionRank = 64,
     };
 }

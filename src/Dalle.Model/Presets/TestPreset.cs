@@ -24,5 +24,6 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig { Layers = 4, Width = 32, Heads = 2, TextLength = 16, TextVocabulary = 512, GridSize = 4, ImageVocabulary = 32, ConvolutionKernel = 3 },
         PriorTraining = new PriorTraining { Updates = 200, BatchSize = 8, LearningRate = 3e-3, WarmUp = 10, CosineFloor = 0.1, AverageEvery = 1, AverageDecay = 0.95, Recompute = false },
+        CompressionRank = 2,
     };
 }

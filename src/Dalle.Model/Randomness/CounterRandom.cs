@@ -28,6 +28,9 @@ public enum Purpose
 
     /// <summary>Gumbel noise that image tokens are drawn with.</summary>
     TokenSampling = 6,
+
+    /// <summary>The matrices that compressed gradients are projected by.</summary>
+    GradientProjection = 7,
 }
 
 /// <summary>Counter-based randomness: a generator is a pure function of (seed, step, worker, purpose), so it depends on no history.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Dalle.Cli.Hosting;
 
 namespace Dalle.Cli.Tests.Commands;
@@ -26,6 +27,10 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("data import p --out d --max-aspect-ratio 0.5", "--max-aspect-ratio expects at least 1, got 0.5.", "dalle data import")]
     [InlineData("data import p --out d --shard-size 0", "--shard-size expects 1 to 1048576, got 0.", "dalle data import")]
     [InlineData("data inspect d -n 0", "-n expects 1 to 1024, got 0.", "dalle data inspect")]
+    [InlineData("plan --silos 2", "Option '--preset' is required.", "dalle plan")]
+    [InlineData("plan --preset tiny --silos 0", "--silos expects 1 to 100000, got 0.", "dalle plan")]
+    [InlineData("plan --preset tiny --devices 0", "--devices expects 1 to 1024, got 0.", "dalle plan")]
+    [InlineData("plan --preset tiny --rank -1", "--rank expects at least 0, got -1.", "dalle plan")]
     [InlineData("silo --http-port 70000", "--http-port expects 0 to 65535, got 70000.", "dalle silo")]
     public async Task Usage_NotValid_IsRefusedWithTheReasonAndWhereToLook(string line, string reason, string command)
     {
@@ -38,10 +43,34 @@ public sealed class CommandLineTests : IDisposable
     public async Task NoArguments_ShowHelp()
     {
         Assert.Equal(ExitCodes.Success, await Run());
-        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval" })
+        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval", "plan" })
         {
             Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Plan_OfThePapersModel_ShowsShardsMemoryAndBytes()
+    {
+        Assert.Equal(ExitCodes.Success, await Run("plan", "--preset", "dalle-12b", "--silos", "128", "--devices", "8"));
+        var text = _output.ToString();
+
+        Assert.StartsWith("dalle-12b: 12,292,808,448 parameters of the prior, 128 x 8 devices, gradients compressed to rank 896\n", text, StringComparison.Ordinal);
+        Assert.Equal(8, text.Split('\n').Count(line => line.Contains("1,536,601,056", StringComparison.Ordinal)));
+        Assert.Contains("85.9 % (beside the gradients of all devices; counted over these shards 84.7 %)", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Plan_AsJson_IsOneDocument()
+    {
+        Assert.Equal(ExitCodes.Success, await Run("plan", "--preset", "tiny", "--silos", "2", "--devices", "2", "--rank", "4", "--json"));
+        var plan = JsonDocument.Parse(_output.ToString()).RootElement;
+
+        Assert.Equal((2, 2, 4), (plan.GetProperty("silos").GetInt32(), plan.GetProperty("devices").GetInt32(), plan.GetProperty("rank").GetInt32()));
+        Assert.Equal(plan.GetProperty("parameters").GetInt64(), plan.GetProperty("shards").EnumerateArray().Sum(shard => shard.GetProperty("elements").GetInt64()));
+        Assert.Equal(plan.GetProperty("bytesSent").GetInt64(), plan.GetProperty("shards").EnumerateArray().Sum(shard => shard.GetProperty("bytesPerUpdate").GetInt64()));
+        Assert.InRange(plan.GetProperty("saved").GetDouble(), 0.5, 1);
+        Assert.True(plan.GetProperty("memory").GetProperty("total").GetInt64() > 0);
     }
 
     [Fact]

@@ -78,11 +78,12 @@ public sealed class PresetTests
         Preset.Find(name).PriorTraining.ToString());
 
     [Theory]
-    [InlineData("dalle-12b", 3968, 62)]
-    [InlineData("dalle-5.6b", 2688, 42)]
-    [InlineData("dalle-2.8b", 1920, 30)]
-    public void NetworksOfAPaperPreset_AreThePapers(string name, int width, int heads)
+    [InlineData("dalle-12b", 3968, 62, 896)]
+    [InlineData("dalle-5.6b", 2688, 42, 640)]
+    [InlineData("dalle-2.8b", 1920, 30, 512)]
+    public void NetworksOfAPaperPreset_AreThePapers(string name, int width, int heads, int compressionRank)
     {
+        Assert.Equal(compressionRank, Preset.Find(name).CompressionRank);
         var (vae, prior) = (Preset.Find(name).DiscreteVae, Preset.Find(name).Transformer);
 
         Assert.Equal((256, 32, 8192, 2, 128), (vae.ImageSize, vae.GridSize, vae.CodebookSize, vae.BlocksPerGroup, vae.CodeWidth));
