@@ -41,7 +41,7 @@ public sealed partial record Preset
         },
         PriorTraining = new PriorTraining
         {
-            Updates = 6_000,
+            Updates = 5_500,
             BatchSize = 8,
             LearningRate = 1e-3,
             WarmUp = 100,
