@@ -67,6 +67,7 @@ public sealed class PowerSgd : IDisposable
         Prepared,
     }
 
+    /// <summary>What is compressed, and how far.</summary>
     public CompressionPlan Plan { get; }
 
     /// <summary>

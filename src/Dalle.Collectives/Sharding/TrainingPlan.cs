@@ -2,6 +2,7 @@ using Dalle.Collectives.Compression;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Training;
 
 namespace Dalle.Collectives.Sharding;
 
@@ -80,11 +81,11 @@ public sealed class TrainingPlan
         {
             var plan = Shards.MaxBy(plan => plan.Shard.Count)!;
             var shard = plan.Shard;
-            var half = shard.Slices.Where(slice => slice.Kind == ParameterKind.Weight).Sum(slice => slice.Count);
+            var coded = Preset.PriorTraining.Optimizer.Moments == MomentFormat.Paper16 ? shard.Slices.Where(slice => slice.Kind == ParameterKind.Weight).Sum(slice => slice.Count) : 0;
             var block = _specs.GroupBy(spec => BlockOf(spec.Name)).Max(specs => specs.Sum(spec => spec.Count * (spec.Kind == ParameterKind.Weight ? Half : Single)));
             return new(
                 Master: shard.Count * Single,
-                Moments: 2 * ((half * Half) + ((shard.Count - half) * Single)),
+                Moments: 2 * ((coded * Half) + ((shard.Count - coded) * Single)),
                 Average: shard.Count * Single,
                 Gradients: (shard.Count * Single) + block,
                 Error: plan.CompressedCount * ErrorBuffer.ElementBytes,

@@ -14,7 +14,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
 {
     /// <summary>
     /// Updates after which freed memory goes back to the system. Slices take and free their activations side by side, so the holes between them never quite fit, and
-    /// what is kept for reuse would grow for hundreds of updates, to twice what is in use. Taking it again costs about as much as a third of an update.
+    /// what is kept for reuse would grow for hundreds of updates, to twice what is in use.
     /// </summary>
     private const int ReleaseEvery = 100;
 
@@ -24,7 +24,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private readonly AdamW _optimizer;
     private readonly PlateauTracker _plateau;
     private readonly GradientScales? _scales;
-    private readonly ScaledGradients _scaledGradients;
+    private readonly ScaledGradients? _scaledGradients;
     private readonly SlicedNetwork<Transformer> _network;
     private readonly Transformer _averagedNetwork;
     private int _nextStep;
@@ -51,7 +51,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         _plateau = new PlateauTracker(training.Plateau);
         var resblocks = TransformerParameters.Resblocks(config);
         _scales = training.Precision == Precision.Float16 ? new GradientScales(resblocks.Count) : null;
-        _scaledGradients = new ScaledGradients(_parameters, resblocks);
+        _scaledGradients = _scales is null ? null : new ScaledGradients(_parameters, resblocks, _scales);
         _network = new(_parameters, parameters => new Transformer(config, parameters, _scales));
         _averagedNetwork = new Transformer(config, _average);
         _parameters.Initialize(seed);
@@ -97,7 +97,7 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         var losses = _network.Run(_network.Slices(text_BT.shape[0]), (network, slice) =>
             network.AccumulateGradients(slice.Of(text_BT), slice.Of(image_BN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
         _network.CollectGradients();
-        var finite = _scales is null ? null : _scaledGradients.Unscale(_scales);
+        var finite = _scaledGradients?.Unscale();
         var norm = _optimizer.Step(step, learningRate);
         _scales?.Observe(step, finite, skipped: !double.IsFinite(norm));
         var loss = losses.Weighted(_training.TextLossWeight);

@@ -8,19 +8,21 @@ namespace Dalle.Model.Training;
 internal sealed class ScaledGradients
 {
     private readonly ParameterStore _parameters;
+    private readonly GradientScales _scales;
     private readonly (long Start, long Count)[][] _ranges;
 
     /// <param name="parameters">Holds the gradients.</param>
     /// <param name="resblocks">What the names of each resblock's parameters begin with, in the order of its scales.</param>
-    public ScaledGradients(ParameterStore parameters, IReadOnlyList<string> resblocks)
+    /// <param name="scales">Their scales; the caller keeps and disposes them.</param>
+    public ScaledGradients(ParameterStore parameters, IReadOnlyList<string> resblocks, GradientScales scales)
     {
-        _parameters = parameters;
+        (_parameters, _scales) = (parameters, scales);
         _ranges = [.. resblocks.Select(resblock => Ranges(parameters.Specs, resblock).ToArray())];
     }
 
     /// <summary>Divides the collected gradients of each resblock by its scale.</summary>
     /// <returns>For each resblock, whether they are all finite.</returns>
-    public bool[] Unscale(GradientScales scales)
+    public bool[] Unscale()
     {
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
@@ -28,7 +30,7 @@ internal sealed class ScaledGradients
         for (var resblock = 0; resblock < finite.Length; resblock++)
         {
             var parts = Array.ConvertAll(_ranges[resblock], range => _parameters.Gradient.narrow(0, range.Start, range.Count));
-            finite[resblock] = stack([.. parts.Select(part => part.div_(Number(scales[resblock])).isfinite().all())]).all();
+            finite[resblock] = stack([.. parts.Select(part => part.div_(Number(_scales[resblock])).isfinite().all())]).all();
         }
 
         return stack(finite).cpu().data<bool>().ToArray();

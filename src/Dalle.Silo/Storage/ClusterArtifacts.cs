@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using Dalle.Model.Safetensors;
 using Dalle.Silo.Hosting;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -37,10 +39,7 @@ internal sealed class ClusterArtifacts
     private static string WriteMark(string folder)
     {
         var mark = Guid.NewGuid().ToString("N");
-        Directory.CreateDirectory(folder);
-        var file = Path.Combine(folder, MarkFile);
-        File.WriteAllText($"{file}.{mark}", mark);
-        File.Move($"{file}.{mark}", file, overwrite: true);
+        DurableFile.Write(Path.Combine(folder, MarkFile), file => file.Write(Encoding.ASCII.GetBytes(mark)));
         return mark;
     }
 

@@ -3,6 +3,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Training;
 
 namespace Dalle.Workers.Training;
 
@@ -10,13 +11,15 @@ namespace Dalle.Workers.Training;
 internal static class TrainingMemory
 {
     /// <summary>
-    /// Bytes of the larger network in training: its weights, their average, the optimiser's two moments, and the gradients of each thread, all of 32 bit. Activations
-    /// come on top.
+    /// Bytes of the larger network in training: its weights, their average, the optimiser's two moments, and the gradients of each thread, all of 32 bit but for moments that the preset keeps
+    /// in 16. Activations come on top.
     /// </summary>
     /// <param name="preset">The networks.</param>
     /// <param name="threads">The job's libtorch threads.</param>
     public static double Need(Preset preset, int threads) =>
-        Math.Max(Count(DiscreteVae.Declare(preset.DiscreteVae)), Count(TransformerParameters.Declare(preset.Transformer))) * (4.0 + threads) * sizeof(float);
+        Math.Max(
+            Need(DiscreteVae.Declare(preset.DiscreteVae), preset.DiscreteVaeTraining.Optimizer, threads),
+            Need(TransformerParameters.Declare(preset.Transformer), preset.PriorTraining.Optimizer, threads));
 
     /// <summary>Lets a preset through that may fit.</summary>
     /// <param name="preset">The networks.</param>
@@ -33,5 +36,9 @@ internal static class TrainingMemory
         }
     }
 
-    private static long Count(IReadOnlyList<ParameterSpec> specs) => specs.Sum(spec => spec.Count);
+    private static double Need(IReadOnlyList<ParameterSpec> specs, AdamWConfig optimizer, int threads)
+    {
+        var coded = optimizer.Moments == MomentFormat.Paper16 ? specs.Where(spec => spec.Kind == ParameterKind.Weight).Sum(spec => spec.Count) : 0;
+        return (specs.Sum(spec => spec.Count) * (4.0 + threads) * sizeof(float)) - (2.0 * coded * (sizeof(float) - sizeof(short)));
+    }
 }

@@ -75,6 +75,14 @@ public sealed class TrainingPlanTests
     }
 
     [Fact]
+    public void Moments_OfAPresetThatKeepsThemIn32Bit_TakeTwiceTheParameters()
+    {
+        var memory = new TrainingPlan(Preset.Emoji, silos: 1, devices: 1).Memory;
+
+        Assert.Equal(2 * memory.Master, memory.Moments);
+    }
+
+    [Fact]
     public void Plan_WithoutSilosOrDevices_IsRefused()
     {
         Assert.Throws<ArgumentException>(() => new TrainingPlan(Preset.Tiny, silos: 0, devices: 1));

@@ -87,7 +87,7 @@ public sealed class ResidualStackTests : IDisposable
         parameters.CollectGradients();
         if (scales is not null)
         {
-            Assert.Equal([true], new ScaledGradients(parameters, ["layers.0.mlp."]).Unscale(scales));
+            Assert.Equal([true], new ScaledGradients(parameters, ["layers.0.mlp."], scales).Unscale());
         }
 
         foreach (var spec in specs)

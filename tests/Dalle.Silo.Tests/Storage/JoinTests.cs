@@ -55,6 +55,22 @@ public sealed class JoinTests : IDisposable
     }
 
     [Fact]
+    public async Task Jobs_AreWokenWhenASiloIsGone()
+    {
+        using var wakings = new WakingFilter();
+        await using var first = Silo(configureServices: services => services.AddSingleton<IIncomingGrainCallFilter>(wakings));
+        await first.InitializeAsync();
+        await using var second = Silo(join: SiloCard.Read(first.DataFolder)!.Join, configureServices: services => services.AddSingleton<IIncomingGrainCallFilter>(wakings));
+        await second.InitializeAsync();
+        await wakings.Next();
+        await wakings.Next();
+
+        await second.Stop();
+
+        await wakings.Next();
+    }
+
+    [Fact]
     public async Task Client_WithoutTheCertificate_IsNotLetIn()
     {
         await using var silo = Silo(NewCertificate());
@@ -134,8 +150,9 @@ public sealed class JoinTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private static RunningSilo Silo(string? certificate = null, string? join = null) => new()
+    private static RunningSilo Silo(string? certificate = null, string? join = null, Action<IServiceCollection>? configureServices = null) => new()
     {
+        ConfigureServices = configureServices ?? (_ => { }),
         Configure = options =>
             (options.ClusterSecret, options.ClusterCertificate, options.ClusterCertificatePassword, options.Join) = (Secret, certificate, certificate is null ? null : CertificatePassword, join),
     };
@@ -159,5 +176,24 @@ public sealed class JoinTests : IDisposable
         var file = Path.Combine(_folder, "cluster.pfx");
         File.WriteAllBytes(file, certificate.Export(X509ContentType.Pkcs12, CertificatePassword));
         return file;
+    }
+
+    /// <summary>Counts how often the jobs are woken: once as each silo starts, and once when one is gone.</summary>
+    private sealed class WakingFilter : IIncomingGrainCallFilter, IDisposable
+    {
+        private readonly SemaphoreSlim _seen = new(0);
+
+        public async Task Next() => Assert.True(await _seen.WaitAsync(TimeSpan.FromMinutes(1), Token));
+
+        public async Task Invoke(IIncomingGrainCallContext context)
+        {
+            await context.Invoke();
+            if (context.InterfaceMethod.DeclaringType == typeof(IClusterGrain) && context.MethodName == nameof(IClusterGrain.WakeJobs))
+            {
+                _seen.Release();
+            }
+        }
+
+        public void Dispose() => _seen.Dispose();
     }
 }
