@@ -155,7 +155,7 @@ public sealed class JobPlanTests : IDisposable
         var error = await Assert.ThrowsAsync<InvalidDataException>(() => prepare.Run(Context(preset: "dalle-12b"), Token));
 
         Assert.Equal(
-            "Preset 'dalle-12b' needs at least 295.0 GB of memory to train on 2 threads, and there are 24.0 GB here. Choose a smaller preset or a larger machine.", error.Message);
+            "Preset 'dalle-12b' needs at least 246.7 GB of memory to train on 2 threads, and there are 24.0 GB here. Choose a smaller preset or a larger machine.", error.Message);
         Assert.False(_store.Exists(File));
     }
 
