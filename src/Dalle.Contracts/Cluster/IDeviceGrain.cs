@@ -19,10 +19,12 @@ public interface IDeviceGrain : IGrainWithStringKey
 public sealed record DeviceStatus([property: Id(0)] string Device, [property: Id(1)] int Threads, [property: Id(2)] IReadOnlyList<RunningStage> Stages);
 
 /// <summary>A stage that runs.</summary>
-/// <param name="Worker">The worker, as <see cref="WorkerId"/> writes it.</param>
+/// <param name="Job">The job.</param>
 /// <param name="Stage">Its stage.</param>
+/// <param name="Epoch">The job's membership epoch.</param>
+/// <param name="Workers">The workers that are here, such as <c>0-1/0</c>: replicas, ordinals.</param>
 [GenerateSerializer, Immutable, Alias("RunningStage")]
-public sealed record RunningStage([property: Id(0)] string Worker, [property: Id(1)] TrainingStage Stage);
+public sealed record RunningStage([property: Id(0)] string Job, [property: Id(1)] TrainingStage Stage, [property: Id(2)] long Epoch, [property: Id(3)] string Workers);
 
 /// <summary>An active silo of the cluster.</summary>
 /// <param name="Address">Where the others reach it, as <c>address:port</c>.</param>

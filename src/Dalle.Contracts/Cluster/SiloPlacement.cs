@@ -4,6 +4,6 @@ namespace Dalle.Contracts.Cluster;
 [GenerateSerializer, Immutable, Alias("SiloPlacement")]
 public sealed class SiloPlacement : PlacementStrategy;
 
-/// <summary>Places the grain class by <see cref="SiloPlacement"/>. Its key is a silo's address, as <c>SiloAddress.ToParsableString()</c> writes it.</summary>
+/// <summary>Places the grain class by <see cref="SiloPlacement"/>. Its key is, or ends after a slash with, a silo's address, as <c>SiloAddress.ToParsableString()</c> writes it.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class SiloPlacementAttribute() : Orleans.Placement.PlacementAttribute(new SiloPlacement());

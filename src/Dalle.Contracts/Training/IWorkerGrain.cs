@@ -2,7 +2,7 @@ using Orleans.Concurrency;
 
 namespace Dalle.Contracts.Training;
 
-/// <summary>One logical worker of a job, keyed by <see cref="WorkerId"/>: runs stages on its silo's device.</summary>
+/// <summary>The workers of a job on one silo, keyed by <see cref="JobSilo"/>: runs stages on the silo's device, the part of each worker that is there in turn.</summary>
 public interface IWorkerGrain : IGrainWithStringKey
 {
     /// <summary>Runs a stage to its end and reports. A run of an older lease is dropped first. Leaving the enumeration aborts the stage within a step or two, without a checkpoint.</summary>
@@ -13,11 +13,24 @@ public interface IWorkerGrain : IGrainWithStringKey
     IAsyncEnumerable<WorkerReport> Run(StageLease lease, CancellationToken cancellationToken = default);
 
     /// <summary>Asks the run of a lease, or of an older one, to save at the next step boundary and to end as stopped. A run that has yet to come ends as soon as it has.</summary>
+    /// <param name="epoch">The lease's.</param>
+    /// <param name="keep">Where the state is to be kept.</param>
+    /// <param name="cancellationToken">Gives up asking.</param>
     [AlwaysInterleave]
-    Task Stop(long epoch, CancellationToken cancellationToken = default);
+    Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default);
 
     /// <summary>Deletes the job's working files (checkpoints, token cache), not what it has published. Ends any run first.</summary>
     Task Discard(CancellationToken cancellationToken = default);
+}
+
+/// <summary>Where a run that stops leaves its state. Sent: values are append-only.</summary>
+public enum StateKeeping
+{
+    /// <summary>In a checkpoint on disk: the job rests, or its silos leave.</summary>
+    Checkpoint = 0,
+
+    /// <summary>In the silos' memory, as a snapshot: the job goes on at once, on other silos.</summary>
+    Memory = 1,
 }
 
 /// <summary>A lease came that is older than one the worker has seen: its job was woken elsewhere meanwhile.</summary>

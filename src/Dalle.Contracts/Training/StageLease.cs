@@ -1,10 +1,10 @@
 namespace Dalle.Contracts.Training;
 
-/// <summary>The right to run one stage of a job, given by the job to its worker.</summary>
+/// <summary>The right to run one stage of a job, given by the job to the silos that host its workers.</summary>
 [GenerateSerializer, Immutable, Alias("StageLease")]
 public sealed record StageLease
 {
-    /// <summary>Counts the job's leases: a worker drops an older one when a newer one comes, and refuses what is older than its own.</summary>
+    /// <summary>The membership epoch; every lease begins one. A silo drops an older lease when a newer one comes, and refuses what is older than its own.</summary>
     [Id(0)] public required long Epoch { get; init; }
 
     [Id(1)] public required TrainingStage Stage { get; init; }
@@ -16,4 +16,10 @@ public sealed record StageLease
 
     /// <summary>Figures of the stages before (psnr, perplexity, imageLoss, ...), to be published with the model.</summary>
     [Id(4)] public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Where the workers are. Stages that do not train run on the leader alone.</summary>
+    [Id(5)] public required WorkerPlacement Placement { get; init; }
+
+    /// <summary>The snapshot in the silos' memory that the stage goes on from, where there is one newer than the <see cref="Checkpoint"/>; else null.</summary>
+    [Id(6)] public RestorePoint? Snapshot { get; init; }
 }

@@ -16,6 +16,7 @@ namespace Dalle.Contracts.Training;
 [JsonDerivedType(typeof(CheckpointSkipped), "checkpoint.skipped")]
 [JsonDerivedType(typeof(ModelPublished), "published")]
 [JsonDerivedType(typeof(SampleReplaced), "sample.replaced")]
+[JsonDerivedType(typeof(WorkersPlaced), "workers.placed")]
 [GenerateSerializer, Immutable, Alias("TrainingEvent")]
 public abstract record TrainingEvent
 {
@@ -177,3 +178,13 @@ public sealed record ModelPublished([property: Id(0)] string Model) : TrainingEv
 [GenerateSerializer, Immutable, Alias("SampleReplaced")]
 public sealed record SampleReplaced(
     [property: Id(0)] TrainingStage Stage, [property: Id(1)] int Sample, [property: Id(2)] int StandIn, [property: Id(3)] string Reason) : TrainingEvent;
+
+/// <summary>A membership epoch has begun: the workers are on these silos from now on.</summary>
+/// <param name="Epoch">The membership epoch.</param>
+/// <param name="Silos">The silos that host workers, as <c>address:port</c>; the first one leads.</param>
+/// <param name="FromStep">Updates done when it began.</param>
+/// <param name="Cause">Why the workers are placed anew, in one line.</param>
+/// <param name="Seconds">Time since that was noticed.</param>
+[GenerateSerializer, Immutable, Alias("WorkersPlaced")]
+public sealed record WorkersPlaced(
+    [property: Id(0)] long Epoch, [property: Id(1)] IReadOnlyList<string> Silos, [property: Id(2)] int FromStep, [property: Id(3)] string Cause, [property: Id(4)] double Seconds) : TrainingEvent;

@@ -4,6 +4,9 @@ namespace Dalle.Contracts.Training;
 [GenerateSerializer, Immutable, Alias("TrainingSpec")]
 public sealed record TrainingSpec
 {
+    /// <summary>Workers of a job, at most.</summary>
+    public const int MostWorkers = 4096;
+
     /// <summary>Name of the preset that fixes both networks and how they learn.</summary>
     [Id(0)] public required string Preset { get; init; }
 
@@ -31,6 +34,15 @@ public sealed record TrainingSpec
     /// <summary>libtorch threads of a worker: another count rounds differently, so it belongs to the job, not to the host. Default: 2.</summary>
     [Id(8)] public int ThreadsPerWorker { get; init; } = 2;
 
+    /// <summary>Copies of the parameters that share every batch, R. It belongs to the job: where the workers run changes nothing. Default: 1.</summary>
+    [Id(9)] public int Replicas { get; init; } = 1;
+
+    /// <summary>Workers that share the parameters of each copy, S. Default: 1.</summary>
+    [Id(10)] public int Shards { get; init; } = 1;
+
+    /// <summary>Rank that the prior's gradients are compressed to between replicas; null for the preset's, 0 for no compression.</summary>
+    [Id(11)] public int? CompressionRank { get; init; }
+
     /// <summary>Checks what can be checked without knowing the presets and the datasets.</summary>
     /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
     public void Validate()
@@ -47,6 +59,17 @@ public sealed record TrainingSpec
         AtLeastOne(CheckpointEvery, nameof(CheckpointEvery));
         AtLeastOne(KeepCheckpoints, nameof(KeepCheckpoints));
         AtLeastOne(ThreadsPerWorker, nameof(ThreadsPerWorker));
+        AtLeastOne(Replicas, nameof(Replicas));
+        AtLeastOne(Shards, nameof(Shards));
+        if ((long)Replicas * Shards > MostWorkers)
+        {
+            throw new InvalidRequestException($"{nameof(Replicas)} x {nameof(Shards)} is {Replicas} x {Shards}: expected at most {MostWorkers} workers.", nameof(Replicas));
+        }
+
+        if (CompressionRank < 0)
+        {
+            throw new InvalidRequestException($"{nameof(CompressionRank)} is {CompressionRank}: expected at least 0.", nameof(CompressionRank));
+        }
     }
 
     private static void AtLeastOne(int value, string parameter)

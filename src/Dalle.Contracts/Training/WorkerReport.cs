@@ -2,7 +2,7 @@ using Dalle.Contracts.Models;
 
 namespace Dalle.Contracts.Training;
 
-/// <summary>What a worker tells its job while it runs a stage. The last report of a lease is one of done, stopped or failed; without one the worker was lost.</summary>
+/// <summary>What the workers of a silo tell their job while they run a stage. The last report of a lease is one of done, stopped, failed or peer lost; without one the silo was lost.</summary>
 [GenerateSerializer, Immutable, Alias("WorkerReport")]
 public abstract record WorkerReport;
 
@@ -21,9 +21,17 @@ public sealed record CheckpointReport([property: Id(0)] CheckpointManifest Check
 [GenerateSerializer, Immutable, Alias("DoneReport")]
 public sealed record DoneReport([property: Id(0)] ModelManifest? Model = null) : WorkerReport;
 
-/// <summary>The stage was stopped at a step boundary, after a checkpoint if it keeps any: because the job asked, or because the worker's silo is leaving.</summary>
+/// <summary>The stage was stopped at a step boundary, its state kept: because the job asked, or because a silo is leaving.</summary>
+/// <param name="Leaving">Whether it is this one.</param>
 [GenerateSerializer, Immutable, Alias("StoppedReport")]
-public sealed record StoppedReport : WorkerReport;
+public sealed record StoppedReport([property: Id(0)] bool Leaving = false) : WorkerReport;
+
+/// <summary>Another host was lost in the middle of an update, which was not done: the job is to begin another epoch.</summary>
+/// <param name="Silo">The silo that this one heard nothing of, or whose connection closed.</param>
+/// <param name="Gone">Whether it has most likely ended, as a closed connection tells; false if it only left this epoch.</param>
+/// <param name="Reason">What was seen, in one line.</param>
+[GenerateSerializer, Immutable, Alias("PeerLostReport")]
+public sealed record PeerLostReport([property: Id(0)] string Silo, [property: Id(1)] bool Gone, [property: Id(2)] string Reason) : WorkerReport;
 
 /// <summary>The stage cannot go on, and would not if it were tried again as it is.</summary>
 /// <param name="Reason">One line for people.</param>

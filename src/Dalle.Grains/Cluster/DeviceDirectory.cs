@@ -2,7 +2,7 @@ using Dalle.Contracts.Cluster;
 
 namespace Dalle.Grains.Cluster;
 
-/// <summary>The devices of the active silos, and which of them is the least busy.</summary>
+/// <summary>The devices of the active silos.</summary>
 internal sealed class DeviceDirectory(ISiloStatusOracle membership, IGrainFactory grains, TimeProvider clock)
 {
     /// <summary>A silo that is gone, and is not known to be, would keep its caller waiting.</summary>
@@ -12,10 +12,6 @@ internal sealed class DeviceDirectory(ISiloStatusOracle membership, IGrainFactor
     /// <returns>The silos in order of their addresses, with their devices; null for one that did not answer.</returns>
     public async Task<IReadOnlyList<(SiloAddress Silo, DeviceStatus? Device)>> Ask(CancellationToken cancellationToken) =>
         await Task.WhenAll(membership.GetActiveSilos().Order().Select(async silo => (silo, await Ask(silo, cancellationToken))));
-
-    /// <summary>The silo with the fewest running stages, the first of equals; null if none answers.</summary>
-    public async Task<SiloAddress?> LeastBusy(CancellationToken cancellationToken) =>
-        (await Ask(cancellationToken)).Where(silo => silo.Device is not null).MinBy(silo => silo.Device!.Stages.Count).Silo;
 
     private async Task<DeviceStatus?> Ask(SiloAddress silo, CancellationToken cancellationToken)
     {

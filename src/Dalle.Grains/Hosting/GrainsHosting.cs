@@ -1,6 +1,7 @@
 using Dalle.Contracts.Cluster;
 using Dalle.Grains.Cluster;
 using Dalle.Grains.Generation;
+using Dalle.Grains.Training;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Dalle.Grains.Hosting;
@@ -14,6 +15,7 @@ public static class GrainsHosting
         silo.Services.TryAddSingleton(TimeProvider.System);
         silo.Services.TryAddSingleton<GeneratorDirectory>();
         silo.Services.TryAddSingleton<DeviceDirectory>();
+        silo.Services.TryAddSingleton<JobSilos>();
         silo.Services.AddPlacementDirector<SiloPlacement, SiloPlacementDirector>();
         return silo;
     }

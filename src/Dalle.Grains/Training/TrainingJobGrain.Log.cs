@@ -17,6 +17,12 @@ internal sealed partial class TrainingJobGrain
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the worker of {Stage} was lost, attempt {Attempt}")]
     private static partial void LogWorkerLost(ILogger logger, Exception lost, string jobId, TrainingStage stage, int attempt);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: silo {Silo} was lost in epoch {Epoch}: {Reason}")]
+    private static partial void LogPeerLost(ILogger logger, string jobId, string silo, long epoch, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: {Stage} goes on in epoch {Epoch} on {Silos} from step {Step}: {Cause} ({Seconds:0.00} s ago)")]
+    private static partial void LogPlaced(ILogger logger, string jobId, TrainingStage stage, long epoch, string silos, int step, string cause, double seconds);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: what is stored is newer than what this activation knows; it ends")]
     private static partial void LogStale(ILogger logger, Exception stale, string jobId);
 }

@@ -1,34 +1,35 @@
 using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
-using Dalle.Grains.Cluster;
 using Dalle.Grains.Events;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
-using Orleans.Runtime.Placement;
 using Orleans.Storage;
 
 namespace Dalle.Grains.Training;
 
-/// <summary>Drives a training job through its stages. The rules are <see cref="TrainingJobState"/>'s; this grain leases stages to the worker, persists and tells.</summary>
+/// <summary>Drives a training job through its stages. The rules are <see cref="TrainingJobState"/>'s; this grain places the workers, leases stages to their silos, persists and tells.</summary>
 /// <remarks>
 /// Reentrant: commands wait for the drive to come to rest, and status and watches must get in meanwhile. Commands take turns; only the drive and the command
 /// whose turn it is change the state, and every write goes through <see cref="Save"/>, one at a time.
 /// </remarks>
 [Reentrant]
 internal sealed partial class TrainingJobGrain(
-    [PersistentState("job")] IPersistentState<TrainingJobState> job, DeviceDirectory devices, TimeProvider clock, IHostApplicationLifetime host,
+    [PersistentState("job")] IPersistentState<TrainingJobState> job, JobSilos silos, ILocalSiloDetails here, TimeProvider clock, IHostApplicationLifetime host,
     ILogger<TrainingJobGrain> logger)
     : Grain, ITrainingJobGrain, IRemindable, IDisposable
 {
     private const string KeepAlive = "keep-alive";
 
-    /// <summary>Tries of a stage whose worker was lost without a checkpoint in between, before the job is declared failed.</summary>
+    /// <summary>Tries of a stage from the same state, before the job is declared failed.</summary>
     private const int MaxAttempts = 5;
 
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often a job that could use more silos looks for new ones.</summary>
+    private static readonly TimeSpan MembershipPeriod = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Events kept for watchers that come late.</summary>
     private const int KeptEvents = 512;
@@ -43,14 +44,14 @@ internal sealed partial class TrainingJobGrain(
     private readonly SemaphoreSlim _writing = new(1);
     private Task _drive = Task.CompletedTask;
     private CancellationTokenSource _driving = new();
+    private WorkerPlacement? _placement;
+    private StageRuns? _runs;
     private bool _pausing;
 
     /// <summary>Whether nothing more happens, and watchers were told so.</summary>
     private bool Told => job.State.Rests && (_events.Newest is null || (_events.Newest is PhaseChanged { Phase: var phase } && phase == job.State.Phase));
 
     private string JobId => this.GetPrimaryKeyString();
-
-    private IWorkerGrain Worker => GrainFactory.GetGrain<IWorkerGrain>(new WorkerId(JobId, 0, 0).ToString());
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -101,7 +102,7 @@ internal sealed partial class TrainingJobGrain(
                 }
 
                 _pausing = true;
-                await Worker.Stop(job.State.Epoch, cancellationToken);
+                await (_runs?.Stop(StateKeeping.Checkpoint, cancellationToken) ?? Task.CompletedTask);
             },
             cancellationToken);
         await _drive.WaitAsync(cancellationToken);
@@ -134,7 +135,8 @@ internal sealed partial class TrainingJobGrain(
             }
 
             // Also when repeated: the call before may have failed here.
-            await Worker.Discard(cancellationToken);
+            await silos.Release(JobId, silos.Active, cancellationToken);
+            await GrainFactory.GetGrain<IWorkerGrain>(new JobSilo(JobId, here.SiloAddress.ToParsableString()).ToString()).Discard(cancellationToken);
         },
         cancellationToken);
 
@@ -188,14 +190,13 @@ internal sealed partial class TrainingJobGrain(
     // the job goes on elsewhere, or when the silo starts again.
     private async Task Drive(CancellationToken cancellationToken)
     {
-        var attempts = 0;
-        string? failure = null;
+        var attempts = new StageAttempts(MaxAttempts);
+        var cause = Cause.Begun;
         while (job.State.Phase == TrainingPhase.Running && !cancellationToken.IsCancellationRequested)
         {
-            var before = (job.State.Stage, job.State.Checkpoint);
             try
             {
-                if (failure is not null)
+                if (attempts.Failure is { } failure)
                 {
                     await RestAs(job.State.Fail(failure), failure);
                 }
@@ -209,12 +210,7 @@ internal sealed partial class TrainingJobGrain(
                 }
                 else
                 {
-                    await Save(job.State.NextLease());
-                    if (await RunStage(cancellationToken) is StoppedReport && !_pausing)
-                    {
-                        // The worker's silo is leaving, and takes a moment to be gone.
-                        await Delay(cancellationToken);
-                    }
+                    cause = await RunEpoch(cause, attempts, cancellationToken);
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -229,27 +225,104 @@ internal sealed partial class TrainingJobGrain(
             }
             catch (Exception lost)
             {
-                // How many updates a try has done is no measure: the next one begins at the checkpoint again.
-                attempts = before == (job.State.Stage, job.State.Checkpoint) ? attempts + 1 : 1;
-                failure ??= attempts == MaxAttempts ? $"{job.State.Stage} was tried {attempts} times without progress: {lost.Message}" : null;
-                LogWorkerLost(logger, lost, JobId, job.State.Stage, attempts);
+                attempts.Failed(job.State.Stage, lost.Message);
+                LogWorkerLost(logger, lost, JobId, job.State.Stage, attempts.Count);
+                cause = new(lost.Message, clock.GetTimestamp(), cause.Lost);
                 await Delay(cancellationToken);
             }
+            finally
+            {
+                _runs = null;
+            }
+        }
+
+        if (job.State.Rests && _placement is { } placement)
+        {
+            _placement = null;
+            await silos.Release(JobId, placement.Hosts.Select(worker => worker.Silo), CancellationToken.None);
         }
     }
 
-    /// <summary>Leases the present stage to the worker and follows its reports.</summary>
-    /// <returns>The last report.</returns>
-    private async Task<WorkerReport> RunStage(CancellationToken cancellationToken)
+    /// <summary>Places the workers, leases the present stage to their silos and follows them to the end of the lease.</summary>
+    /// <returns>Why the next epoch begins.</returns>
+    private async Task<Cause> RunEpoch(Cause cause, StageAttempts attempts, CancellationToken cancellationToken)
     {
-        var since = clock.GetTimestamp();
-        if (await devices.LeastBusy(cancellationToken) is { } silo)
+        await Save(job.State.NextLease());
+        var known = silos.Active;
+        var there = await silos.Begin(JobId, job.State.Epoch, cause.Lost, [.. _placement?.Hosts.Select(worker => worker.Silo) ?? []], cancellationToken);
+        if (there.Count == 0)
         {
-            // Where the worker is activated, if it is not yet.
-            RequestContext.Set(IPlacementDirector.PlacementHintKey, silo);
+            await Delay(cancellationToken);
+            return cause;
         }
 
-        await foreach (var report in Worker.Run(job.State.Lease(), cancellationToken).WithBatchSize(1).WithCancellation(cancellationToken))
+        var placement = WorkerPlacing.Place(job.State.Spec!, there);
+        var snapshot = WorkerPlacing.Newest(placement, job.State.Stage, there, job.State.Checkpoint?.Step ?? 0);
+        attempts.Begin(job.State.Stage, snapshot?.Step ?? job.State.Checkpoint?.Step ?? 0);
+        (_placement, _runs) = (placement, new(GrainFactory, JobId, job.State.Lease(placement, snapshot)));
+        if (_pausing)
+        {
+            return cause;
+        }
+
+        TellPlacement(cause, snapshot);
+        var last = await RunStage(_runs, newcomers: placement.Hosts.Count < placement.Workers ? known : null, replayUntil: snapshot is null ? 0 : job.State.Step, cancellationToken);
+        switch (last)
+        {
+            case PeerLostReport lost:
+                attempts.Failed(job.State.Stage, lost.Reason);
+                LogPeerLost(logger, JobId, lost.Silo, job.State.Epoch, lost.Reason);
+                if (attempts.Count > 1)
+                {
+                    await Delay(cancellationToken);
+                }
+
+                return new(lost.Reason, clock.GetTimestamp(), lost.Gone ? new HashSet<string>([lost.Silo], StringComparer.Ordinal) : []);
+            case StoppedReport { Leaving: var leaving }:
+                return leaving ? Cause.Left(clock) : Cause.Joined(clock);
+            default:
+                return Cause.NextStage(clock);
+        }
+    }
+
+    /// <summary>Follows the runs of a lease.</summary>
+    /// <param name="runs">The runs.</param>
+    /// <param name="newcomers">The silos that were known when the workers were placed: with another one, the runs are stopped to be placed anew. Null where more are of no use.</param>
+    /// <param name="replayUntil">Updates that watchers have seen already: they are not told of them again.</param>
+    /// <param name="cancellationToken">Leaves the runs.</param>
+    /// <returns>How they ended.</returns>
+    private async Task<WorkerReport> RunStage(StageRuns runs, IReadOnlySet<string>? newcomers, int replayUntil, CancellationToken cancellationToken)
+    {
+        var since = clock.GetTimestamp();
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var watch = newcomers is null ? Task.CompletedTask : StopWhenSilosCome(runs, newcomers, ended.Token);
+        try
+        {
+            var last = await runs.Run(Observe, cancellationToken);
+            switch (last)
+            {
+                case DoneReport done:
+                    await Complete(done, Lap(), cancellationToken);
+                    break;
+                case FailedReport failed:
+                    await RestAs(job.State.Fail(failed.Reason).Spend(Lap()), failed.Reason);
+                    break;
+                case StoppedReport or PeerLostReport:
+                    await Save(job.State.Spend(Lap()));
+                    break;
+                default:
+                    throw new InvalidOperationException($"A worker sent a {last.GetType().Name}, which this job does not know.");
+            }
+
+            return last;
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        }
+
+        async Task Observe(WorkerReport report)
         {
             switch (report)
             {
@@ -257,29 +330,16 @@ internal sealed partial class TrainingJobGrain(
                     LogCheckpointSkipped(logger, JobId, skipped.Checkpoint.Stage, skipped.Checkpoint.Step, skipped.Reason);
                     _events.Add(skipped);
                     break;
-                case ProgressReport progress:
-                    job.State = job.State.Observe(progress.Event);
-                    _events.Add(progress.Event);
+                case ProgressReport { Event: var progress } when StepOf(progress) is not { } step || step > replayUntil || replayUntil == 0:
+                    job.State = job.State.Observe(progress);
+                    _events.Add(progress);
                     break;
-                case CheckpointReport checkpoint:
-                    await Save(job.State.Name(checkpoint.Checkpoint).Spend(Lap()));
-                    _events.Add(new CheckpointWritten(checkpoint.Checkpoint));
+                case CheckpointReport { Checkpoint: var checkpoint }:
+                    await Save(job.State.Name(checkpoint).Spend(Lap()));
+                    _events.Add(new CheckpointWritten(checkpoint));
                     break;
-                case DoneReport done:
-                    await Complete(done, Lap(), cancellationToken);
-                    return done;
-                case StoppedReport stopped:
-                    await Save(job.State.Spend(Lap()));
-                    return stopped;
-                case FailedReport failed:
-                    await RestAs(job.State.Fail(failed.Reason).Spend(Lap()), failed.Reason);
-                    return failed;
-                default:
-                    throw new InvalidOperationException($"A worker sent a {report.GetType().Name}, which this job does not know.");
             }
         }
-
-        throw new InvalidOperationException("The worker ended without a result.");
 
         TimeSpan Lap()
         {
@@ -287,6 +347,45 @@ internal sealed partial class TrainingJobGrain(
             since = clock.GetTimestamp();
             return lap;
         }
+    }
+
+    /// <summary>The updates that an event says are done; null if it is of something else.</summary>
+    private static int? StepOf(TrainingEvent progress) => progress switch
+    {
+        DiscreteVaeStepCompleted e => e.Step,
+        PriorStepCompleted e => e.Step,
+        DiscreteVaeEvaluated e => e.Step,
+        SampleGridReady e => e.Step,
+        StageStarted e => e.FromStep,
+        _ => null,
+    };
+
+    /// <summary>Stops the runs, to be placed anew, once there is a silo that was not there when they were placed.</summary>
+    private async Task StopWhenSilosCome(StageRuns runs, IReadOnlySet<string> known, CancellationToken cancellationToken)
+    {
+        using var looks = new PeriodicTimer(MembershipPeriod, clock);
+        while (await looks.WaitForNextTickAsync(cancellationToken))
+        {
+            if (!silos.Active.IsSubsetOf(known))
+            {
+                await runs.Stop(StateKeeping.Memory, cancellationToken);
+                return;
+            }
+        }
+    }
+
+    private void TellPlacement(Cause cause, RestorePoint? snapshot)
+    {
+        if (_placement!.Workers == 1)
+        {
+            return;
+        }
+
+        var hosts = _placement.Hosts.Select(worker => SiloAddress.FromParsableString(worker.Silo).Endpoint.ToString()).ToArray();
+        var (names, noticed) = (string.Join(", ", hosts), cause.Noticed ?? clock.GetTimestamp());
+        var placed = new WorkersPlaced(job.State.Epoch, hosts, snapshot?.Step ?? job.State.Checkpoint?.Step ?? 0, cause.Reason, clock.GetElapsedTime(noticed).TotalSeconds);
+        LogPlaced(logger, JobId, job.State.Stage, placed.Epoch, names, placed.FromStep, placed.Cause, placed.Seconds);
+        _events.Add(placed);
     }
 
     private async Task Complete(DoneReport done, TimeSpan time, CancellationToken cancellationToken)

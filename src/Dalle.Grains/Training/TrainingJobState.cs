@@ -17,7 +17,7 @@ public sealed record TrainingJobState
     /// <summary>Where the present stage goes on; null to begin at its first step.</summary>
     [Id(3)] public CheckpointManifest? Checkpoint { get; init; }
 
-    /// <summary>Counts leases given to the worker.</summary>
+    /// <summary>The membership epoch: counts leases.</summary>
     [Id(4)] public long Epoch { get; init; }
 
     /// <summary>Why the job failed; null unless it did.</summary>
@@ -109,8 +109,11 @@ public sealed record TrainingJobState
     /// <summary>A new lease; those before it are void.</summary>
     public TrainingJobState NextLease() => this with { Epoch = Epoch + 1 };
 
-    /// <summary>The lease as the worker gets it.</summary>
-    public StageLease Lease() => new() { Epoch = Epoch, Stage = Stage, Spec = Spec!, Checkpoint = Checkpoint, Metrics = Metrics };
+    /// <summary>The lease as the hosts of the workers get it.</summary>
+    /// <param name="placement">Where the workers are.</param>
+    /// <param name="snapshot">What they go on from, if not from the checkpoint.</param>
+    public StageLease Lease(WorkerPlacement placement, RestorePoint? snapshot) =>
+        new() { Epoch = Epoch, Stage = Stage, Spec = Spec!, Checkpoint = Checkpoint, Metrics = Metrics, Placement = placement, Snapshot = snapshot };
 
     /// <summary>Takes in what an event says of the job.</summary>
     public TrainingJobState Observe(TrainingEvent progress) => progress switch
@@ -123,7 +126,7 @@ public sealed record TrainingJobState
     };
 
     /// <summary>A durable checkpoint of the present stage is the one to go on from.</summary>
-    public TrainingJobState Name(CheckpointManifest checkpoint) => checkpoint.Stage == Stage ? this with { Checkpoint = checkpoint, Step = checkpoint.Step } : this;
+    public TrainingJobState Name(CheckpointManifest checkpoint) => checkpoint.Stage == Stage ? this with { Checkpoint = checkpoint, Step = Math.Max(Step, checkpoint.Step) } : this;
 
     /// <summary>Adds to the time spent in the present stage.</summary>
     public TrainingJobState Spend(TimeSpan time) =>

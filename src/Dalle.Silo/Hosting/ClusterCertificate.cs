@@ -28,6 +28,9 @@ internal sealed class ClusterCertificate : IDisposable
         StoreArguments = ["--tls", "--cert-file-name", Path.GetFullPath(file), "--cert-password", options.Value.ClusterCertificatePassword ?? "", "--client-certificate-required", "false"];
     }
 
+    /// <summary>The certificate; null if none is configured.</summary>
+    public X509Certificate2? Certificate => _certificate;
+
     /// <summary>Arguments of an embedded store that encrypts its connections with it.</summary>
     public IReadOnlyList<string> StoreArguments { get; }
 

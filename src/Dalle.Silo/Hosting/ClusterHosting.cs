@@ -1,5 +1,6 @@
 using System.Net;
 using Dalle.Silo.Storage;
+using Dalle.Workers.Shards;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -29,6 +30,11 @@ internal static class ClusterHosting
             (membership.ProbeTimeout, membership.NumMissedProbesLimit) = (options.Value.ProbeTimeout, MissedProbes));
 
         silo.Services.AddOptions<SiloConnectionOptions>().Configure<ClusterCertificate>((connections, certificate) => certificate.Secure(connections));
+        silo.Services.AddOptions<DataPlaneOptions>().Configure<IOptions<SiloOptions>, ClusterCertificate>((plane, options, certificate) =>
+        {
+            (plane.Address, plane.AdvertisedAddress) = (options.Value.ClusterListenAddress, options.Value.ReachableAddress);
+            (plane.Secret, plane.Certificate) = (options.Value.ClusterSecret, certificate.Certificate);
+        });
         silo.UseRedisClustering(_ => { });
         silo.Services.AddOptions<RedisClusteringOptions>().Configure<ClusterStore>((redis, store) => redis.ConfigurationOptions = store.Connection);
         silo.UseRedisReminderService(_ => { });

@@ -2,6 +2,7 @@ using Dalle.Model.Native;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
 using Dalle.Workers.Generation;
+using Dalle.Workers.Shards;
 using Dalle.Workers.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -19,6 +20,9 @@ public static class WorkersHosting
         silo.Services.AddOptions<GeneratorOptions>().ValidateOnStart();
         silo.Services.AddSingleton<IValidateOptions<GeneratorOptions>, GeneratorOptionsValidator>();
         silo.Services.AddSingleton<GenerationEngine>();
+        silo.Services.AddOptions<DataPlaneOptions>();
+        silo.Services.AddSingleton<DataPlane>();
+        silo.Services.AddSingleton<JobShardDirectory>();
         silo.Services.AddSingleton<WorkerDrain>();
         silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<WorkerDrain>());
         silo.Services.AddSingleton<IStage, PrepareStage>();

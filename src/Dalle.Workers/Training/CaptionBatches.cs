@@ -15,8 +15,9 @@ internal sealed record CaptionBatch(long[] Text, long[] Image);
 
 /// <summary>Batches of captions and image tokens: a random caption of each sample, with BPE dropout and some captions blanked.</summary>
 internal sealed class CaptionBatches(IDataset dataset, TextTokenizer tokenizer, TokenCacheReader cache, TransformerConfig config, PriorTraining training, ulong seed)
-    : IBatchSource<CaptionBatch>
+    : IDisposable
 {
+    /// <summary>The samples of an update, of all workers: how many text tokens there are in all decides what each weighs. A pure function of (seed, step). Thread-safe.</summary>
     public CaptionBatch Read(int step)
     {
         var samples = new int[training.BatchSize];

@@ -1,28 +1,37 @@
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Data.Pictures;
 using Dalle.Model.DiscreteVae;
+using Dalle.Model.Parameters;
 using Dalle.Model.Safetensors;
+using Dalle.Model.Training;
 using Dalle.Workers.Models;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
 
 /// <summary>Trains the discrete VAE.</summary>
-internal sealed class DiscreteVaeStage : TrainingLoopStage<float[]>
+internal sealed class DiscreteVaeStage : TrainingLoopStage<PictureBatches, float[][]>
 {
     public override TrainingStage Stage => TrainingStage.DiscreteVae;
 
     // Captions speak of left and right, so pictures are not flipped: the paper is not clear about it (appendix A.2).
-    protected override IBatchSource<float[]> OpenSource(StageContext context, IDataset dataset) =>
+    protected override PictureBatches OpenSource(StageContext context, IDataset dataset) =>
         new PictureBatches(dataset, context.Spec.Seed, context.DiscreteVaeTraining.BatchSize, context.Preset.DiscreteVae.ImageSize, flip: false);
 
-    protected override IUpdates<float[]> Create(StageContext context, IBatchSource<float[]> source, Device device) =>
-        new DiscreteVaeUpdates(context, (PictureBatches)source, device);
+    protected override IReadOnlyList<ParameterSpec> Declare(StageContext context) => DiscreteVae.Declare(context.Preset.DiscreteVae);
+
+    // The paper compresses the prior's gradients alone.
+    protected override CompressionSettings Compression(StageContext context) => new(Rank: 0);
+
+    protected override IUpdates<float[][]> Create(StageContext context, PictureBatches source, WorkerGrid grid, HeldRows rows, Device device) =>
+        new DiscreteVaeUpdates(context, source, grid, rows, device);
 }
 
 /// <summary>The updates of the discrete VAE.</summary>
-internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
+internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
 {
     /// <summary>Held-out pictures that an evaluation measures, at most.</summary>
     private const int EvaluatedPictures = 256;
@@ -32,6 +41,7 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
 
     private readonly StageContext _context;
     private readonly PictureBatches _batches;
+    private readonly WorkerGrid _grid;
     private readonly Device _device;
     private readonly DiscreteVaeTraining _training;
     private readonly DiscreteVaeTrainer _trainer;
@@ -39,11 +49,11 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
     private readonly float[] _shown;
     private readonly int _size;
 
-    public DiscreteVaeUpdates(StageContext context, PictureBatches batches, Device device)
+    public DiscreteVaeUpdates(StageContext context, PictureBatches batches, WorkerGrid grid, HeldRows rows, Device device)
     {
-        (_context, _batches, _device, _training) = (context, batches, device, context.DiscreteVaeTraining);
+        (_context, _batches, _grid, _device, _training) = (context, batches, grid, device, context.DiscreteVaeTraining);
         _size = context.Preset.DiscreteVae.ImageSize;
-        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device);
+        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device, rows.Ranges);
         _heldOut = batches.ReadHeldOut(EvaluatedPictures);
         _shown = batches.ReadHeldOut(ShownPictures);
     }
@@ -52,13 +62,22 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[]>
 
     public int EvaluateEvery => Math.Max(1, Count / 8);
 
-    public ICheckpointed State => _trainer;
+    public IShardedTrainer Trainer => _trainer;
 
-    public float[] Prepare(int step) => _batches.Read(step);
+    public float[][] Prepare(int step) => [.. _grid.OwnWorkers.Select(worker => _batches.Read(step, BatchRows.Of(_training.BatchSize, worker, _grid.Workers)))];
 
-    public TrainingEvent? Step(int step, float[] batch, Pace? pace)
+    public WorkerShare Gradients(int step, float[][] batch, int worker, bool measure)
     {
-        var report = _trainer.Step(step, Pixels.ToTensor(batch, _size, _device), pace is not null);
+        var pixels = Pixels.ToTensor(batch[worker - _grid.OwnWorkers[0]], _size, _device);
+        return _trainer.Gradients(step, worker, _training.BatchSize, pixels, measure) is { } figures
+            ? new([figures.Loss, figures.Reconstruction, figures.Kl, figures.Perplexity], [])
+            : new([], []);
+    }
+
+    public TrainingEvent? Apply(int step, Verdict verdict, Pace? pace)
+    {
+        var figures = new DiscreteVaeFigures(verdict.Figures[0], verdict.Figures[1], verdict.Figures[2], verdict.Figures[3]);
+        var report = _trainer.Apply(step, verdict.Norm, pace is null ? null : figures);
         return report is null ? null : new DiscreteVaeStepCompleted
         {
             Step = step + 1,

@@ -43,7 +43,7 @@ internal sealed class EncodeStage : IStage
             cancellationToken);
         try
         {
-            return await Encode(context, dataset, header, new DiscreteVae(config, parameters), cancellationToken) ? new DoneReport() : new StoppedReport();
+            return await Encode(context, dataset, header, new DiscreteVae(config, parameters), cancellationToken) ? new DoneReport() : new StoppedReport(context.Leaving);
         }
         finally
         {
@@ -78,7 +78,7 @@ internal sealed class EncodeStage : IStage
         var encoded = new long[(long)header.Count * header.TokensPerSample];
         for (var first = 0; first < header.Count; first += BatchSize)
         {
-            if (context.Stopping)
+            if (context.Stopping is not null)
             {
                 return false;
             }

@@ -7,19 +7,21 @@ using Dalle.Model.Randomness;
 namespace Dalle.Workers.Training;
 
 /// <summary>Batches of augmented pictures: float32 <c>[B, 3, size, size]</c> in [0, 1], flat.</summary>
-internal sealed class PictureBatches(IDataset dataset, ulong seed, int batchSize, int size, bool flip) : IBatchSource<float[]>
+internal sealed class PictureBatches(IDataset dataset, ulong seed, int batchSize, int size, bool flip) : IDisposable
 {
     private int PictureLength => 3 * size * size;
 
-    public float[] Read(int step)
+    /// <summary>A worker's rows of an update's pictures: a pure function of (seed, step). Thread-safe.</summary>
+    public float[] Read(int step, BatchRows rows)
     {
         var samples = new int[batchSize];
         SampleOrder.Fill(CounterRandom.Key(seed, 0, 0, Purpose.SampleOrder), step, dataset.TrainingCount, samples);
         var key = CounterRandom.Key(seed, step, 0, Purpose.Augmentation);
-        var pixels = new float[batchSize * PictureLength];
-        for (var i = 0; i < batchSize; i++)
+        var pixels = new float[rows.Count * PictureLength];
+        for (var i = 0; i < rows.Count; i++)
         {
-            PictureAugmentation.ForDiscreteVae(dataset.ReadPicture(samples[i]), size, KeyedRandom.Key(key, (ulong)i), flip, pixels.AsSpan(i * PictureLength, PictureLength));
+            var row = rows.First + i;
+            PictureAugmentation.ForDiscreteVae(dataset.ReadPicture(samples[row]), size, KeyedRandom.Key(key, (ulong)row), flip, pixels.AsSpan(i * PictureLength, PictureLength));
         }
 
         return pixels;

@@ -1,3 +1,5 @@
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Data.Pictures;
@@ -8,17 +10,18 @@ using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Sampling;
+using Dalle.Model.Training;
 using Dalle.Workers.Models;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
 
 /// <summary>Trains the prior on captions and encoded pictures.</summary>
-internal sealed class PriorStage : TrainingLoopStage<CaptionBatch>
+internal sealed class PriorStage : TrainingLoopStage<CaptionBatches, CaptionBatch>
 {
     public override TrainingStage Stage => TrainingStage.Prior;
 
-    protected override IBatchSource<CaptionBatch> OpenSource(StageContext context, IDataset dataset)
+    protected override CaptionBatches OpenSource(StageContext context, IDataset dataset)
     {
         var cache = TokenCacheReader.Open(context.Folder.PathOf(EncodeStage.TokensFile));
         if (EncodeStage.FingerprintOf(context, dataset) is var fingerprint && cache.Header.Fingerprint != fingerprint)
@@ -31,8 +34,12 @@ internal sealed class PriorStage : TrainingLoopStage<CaptionBatch>
         return new CaptionBatches(dataset, tokenizer, cache, context.Preset.Transformer, context.PriorTraining, context.Spec.Seed);
     }
 
-    protected override IUpdates<CaptionBatch> Create(StageContext context, IBatchSource<CaptionBatch> source, Device device) =>
-        new PriorUpdates(context, (CaptionBatches)source, device);
+    protected override IReadOnlyList<ParameterSpec> Declare(StageContext context) => TransformerParameters.Declare(context.Preset.Transformer);
+
+    protected override CompressionSettings Compression(StageContext context) => new(context.Spec.CompressionRank ?? context.Preset.CompressionRank);
+
+    protected override IUpdates<CaptionBatch> Create(StageContext context, CaptionBatches source, WorkerGrid grid, HeldRows rows, Device device) =>
+        new PriorUpdates(context, source, grid, rows, device);
 }
 
 /// <summary>The updates of the prior.</summary>
@@ -43,6 +50,7 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
 
     private readonly StageContext _context;
     private readonly CaptionBatches _batches;
+    private readonly WorkerGrid _grid;
     private readonly Device _device;
     private readonly PriorTraining _training;
     private readonly TransformerConfig _config;
@@ -51,13 +59,13 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
     private readonly DiscreteVae _decoder;
     private readonly IReadOnlyList<(string Caption, IReadOnlyList<int> Tokens)> _shown;
 
-    public PriorUpdates(StageContext context, CaptionBatches batches, Device device)
+    public PriorUpdates(StageContext context, CaptionBatches batches, WorkerGrid grid, HeldRows rows, Device device)
     {
-        (_context, _batches, _device, _training, _config) = (context, batches, device, context.PriorTraining, context.Preset.Transformer);
+        (_context, _batches, _grid, _device, _training, _config) = (context, batches, grid, device, context.PriorTraining, context.Preset.Transformer);
         _decoderParameters = new(DiscreteVae.Declare(context.Preset.DiscreteVae), context.DiscreteVaeTraining.Precision, device, trains: false);
         ParameterFile.Load(context.Folder.PathOf(ModelFolder.DiscreteVae), _decoderParameters);
         _decoder = new(context.Preset.DiscreteVae, _decoderParameters);
-        _trainer = new(_config, _training, context.Spec.Seed, device, _decoder.Codebook);
+        _trainer = new(_config, _training, context.Spec.Seed, device, _decoder.Codebook, rows.Ranges, grid.Workers);
         _shown = batches.ReadHeldOutCaptions(ShownCaptions);
     }
 
@@ -65,15 +73,24 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
 
     public int EvaluateEvery => Math.Max(1, Count / 4);
 
-    public ICheckpointed State => _trainer;
+    public IShardedTrainer Trainer => _trainer;
 
     public CaptionBatch Prepare(int step) => _batches.Read(step);
 
-    public TrainingEvent? Step(int step, CaptionBatch batch, Pace? pace)
+    public WorkerShare Gradients(int step, CaptionBatch batch, int worker, bool measure)
     {
+        using var scope = NewDisposeScope();
         var text_BT = tensor(batch.Text, [_training.BatchSize, _config.TextLength], device: _device);
         var image_BN = tensor(batch.Image, [_training.BatchSize, _config.ImageLength], device: _device);
-        var report = _trainer.Step(step, text_BT, image_BN, pace is not null);
+        var rows = BatchRows.Of(_training.BatchSize, worker, _grid.Workers);
+        var gradients = _trainer.Gradients(text_BT.narrow(0, rows.First, rows.Count), image_BN.narrow(0, rows.First, rows.Count), PredictedTokens.Of(text_BT, image_BN));
+        return new([gradients.Losses.Text, gradients.Losses.Image], [.. (gradients.Finite ?? []).Index().Where(resblock => !resblock.Item).Select(resblock => resblock.Index)]);
+    }
+
+    public TrainingEvent? Apply(int step, Verdict verdict, Pace? pace)
+    {
+        bool[] finite = [.. Enumerable.Range(0, 2 * _config.Layers).Select(resblock => !verdict.NotFinite.Contains(resblock))];
+        var report = _trainer.Apply(step, verdict.Norm, new(verdict.Figures[0], verdict.Figures[1]), _training.Precision == Precision.Float16 ? finite : null, pace is not null);
         return report is null ? null : new PriorStepCompleted
         {
             Step = step + 1,

@@ -7,11 +7,12 @@ using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
+using Dalle.Workers.Shards;
 
 namespace Dalle.Workers.Training;
 
 /// <summary>What a stage works with.</summary>
-internal sealed class StageContext(StageLease lease, string jobId, JobFolder folder, DeviceThread device, TimeProvider clock, StageRun run)
+internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder folder, JobShards shards, DeviceThread device, TimeProvider clock, StageRun run)
 {
     private const string StandInsFile = "stand-ins.json";
 
@@ -29,14 +30,23 @@ internal sealed class StageContext(StageLease lease, string jobId, JobFolder fol
 
     public TrainingSpec Spec => lease.Spec;
 
-    public string JobId => jobId;
+    public string JobId => key.Job;
+
+    /// <summary>What the silo has of the job in memory.</summary>
+    public JobShards Shards => shards;
+
+    /// <summary>The workers that are here.</summary>
+    public WorkerHost Own { get; } = lease.Placement.On(key.Silo);
 
     public JobFolder Folder => folder;
 
     public TimeProvider Clock => clock;
 
-    /// <summary>Whether to save at the next step boundary and to end.</summary>
-    public bool Stopping => run.Stopping;
+    /// <summary>Where to keep the state at the next step boundary, and to end; null while the stage is to go on.</summary>
+    public StateKeeping? Stopping => run.Stopping;
+
+    /// <summary>Whether that is because the silo leaves.</summary>
+    public bool Leaving => run.Leaving;
 
     /// <summary>The kind of device that <see cref="OnDevice{T}"/> computes on.</summary>
     public TorchSharp.DeviceType DeviceType => device.Device.type;

@@ -13,16 +13,20 @@ internal sealed class StageRun(RunningStage stage) : IDisposable
     private readonly Channel<WorkerReport> _reports = Channel.CreateBounded<WorkerReport>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
     private readonly CancellationTokenSource _abort = new();
     private Task _work = Task.CompletedTask;
-    private volatile bool _stopping;
+    private volatile int _stop;
+    private volatile bool _leaving;
 
-    /// <summary>Which stage, of which worker.</summary>
+    /// <summary>Which stage, of which job.</summary>
     public RunningStage Stage => stage;
 
     /// <summary>Reports in order; fails as the stage fails.</summary>
     public ChannelReader<WorkerReport> Reports => _reports.Reader;
 
-    /// <summary>Whether the stage was asked to save at the next step boundary and to end.</summary>
-    public bool Stopping => _stopping;
+    /// <summary>Where the stage was asked to keep its state at the next step boundary, and to end; null while it is to go on.</summary>
+    public StateKeeping? Stopping => _stop == 0 ? null : (StateKeeping)(_stop - 1);
+
+    /// <summary>Whether that is because the silo leaves.</summary>
+    public bool Leaving => _leaving;
 
     /// <summary>Whether the last report has been taken and the run has ended.</summary>
     public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -44,8 +48,21 @@ internal sealed class StageRun(RunningStage stage) : IDisposable
     /// <summary>Hands on a report; waits while too many wait.</summary>
     public ValueTask Report(WorkerReport report) => _reports.Writer.WriteAsync(report, _abort.Token);
 
-    /// <summary>Asks the stage to save and end.</summary>
-    public void Stop() => _stopping = true;
+    /// <summary>Asks the stage to keep its state and end. A checkpoint that was asked for before is written all the same.</summary>
+    public void Stop(StateKeeping keep)
+    {
+        if (_stop == 0 || keep == StateKeeping.Checkpoint)
+        {
+            _stop = (int)keep + 1;
+        }
+    }
+
+    /// <summary>Asks the stage to keep its state and end, because the silo leaves.</summary>
+    public void Leave()
+    {
+        _leaving = true;
+        Stop(StateKeeping.Checkpoint);
+    }
 
     /// <summary>Ends the stage within a step or two, without a checkpoint, and waits for that.</summary>
     public async Task Abort()

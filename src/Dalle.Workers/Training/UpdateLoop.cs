@@ -1,12 +1,12 @@
 using System.Threading.Channels;
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
-using Dalle.Model.Safetensors;
 
 namespace Dalle.Workers.Training;
 
 /// <summary>Drives a training stage: from its checkpoint to its last update, with batches read ahead, checkpoints, evaluations and reports in between.</summary>
-/// <remarks>None of these touches the computation: the final weights depend on the spec alone, however often the loop was ended and begun again.</remarks>
-internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext context, IUpdates<TBatch> updates)
+/// <remarks>None of these touches the computation: the final weights depend on the spec alone, however often the loop was ended and begun again, and on however many silos.</remarks>
+internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> updates, HostedWorkers<TBatch> workers)
 {
     /// <summary>Batches read ahead of the update that takes them.</summary>
     private const int ReadAhead = 3;
@@ -18,10 +18,12 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
     private long _reportedAt;
     private int _reportedStep;
 
+    private TrainingStage Stage => context.Lease.Stage;
+
     public async Task<WorkerReport> Run(CancellationToken cancellationToken)
     {
         await Restore(cancellationToken);
-        await context.Report(new StageStarted(stage, _step, updates.Count));
+        await Report(new StageStarted(Stage, _step, updates.Count));
         (_reportedAt, _reportedStep) = (context.Clock.GetTimestamp(), _step);
 
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -31,21 +33,25 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         {
             while (_step < updates.Count)
             {
-                if (context.Stopping)
+                if (workers.Alone && context.Stopping is { } keep)
                 {
-                    await Save(cancellationToken);
-                    return new StoppedReport();
+                    return await Stop(keep, leaving: new HashSet<int>(), cancellationToken);
                 }
 
-                await Update(await Next(batches.Reader, cancellationToken), cancellationToken);
+                var verdict = await Update(await Next(batches.Reader, cancellationToken), cancellationToken);
                 if (_step % context.Spec.CheckpointEvery == 0 && _step < updates.Count)
                 {
-                    await Save(cancellationToken);
+                    await Save(scheduled: true, cancellationToken);
                 }
 
                 if (_step % updates.EvaluateEvery == 0 && _step < updates.Count)
                 {
                     await Evaluate(cancellationToken);
+                }
+
+                if (_step < updates.Count && await FollowWishes(verdict, cancellationToken) is { } stopped)
+                {
+                    return stopped;
                 }
             }
         }
@@ -56,75 +62,164 @@ internal sealed class UpdateLoop<TBatch>(TrainingStage stage, StageContext conte
         }
 
         await Evaluate(cancellationToken);
-        await context.OnDevice(updates.Save, cancellationToken);
+        if (workers.Leads)
+        {
+            await context.OnDevice(updates.Save, cancellationToken);
+        }
+
         return new DoneReport();
     }
 
-    /// <summary>Restores the checkpoint that the job names; an older one that was kept, where that cannot be read or was altered.</summary>
+    /// <summary>Does what the hosts have agreed on with their last update: all of them do it now.</summary>
+    /// <returns>The last report, if the stage is to end.</returns>
+    private async Task<WorkerReport?> FollowWishes(Verdict verdict, CancellationToken cancellationToken)
+    {
+        if (workers.Alone)
+        {
+            return null;
+        }
+
+        var wishes = verdict.Wishes;
+        if (wishes.HasFlag(Wishes.StopForGood) || verdict.Leaving.Count == context.Lease.Placement.Hosts.Count)
+        {
+            return await Stop(StateKeeping.Checkpoint, verdict.Leaving, cancellationToken);
+        }
+
+        if (wishes.HasFlag(Wishes.Leave) || wishes.HasFlag(Wishes.Stop))
+        {
+            return await Stop(StateKeeping.Memory, verdict.Leaving, cancellationToken);
+        }
+
+        if (wishes.HasFlag(Wishes.Snapshot) && !wishes.HasFlag(Wishes.NoSnapshot))
+        {
+            await context.OnDevice(() => workers.KeepSnapshot(_step, verdict.Leaving, wait: false), cancellationToken);
+        }
+
+        return null;
+    }
+
+    private async Task<WorkerReport> Stop(StateKeeping keep, IReadOnlySet<int> leaving, CancellationToken cancellationToken)
+    {
+        if (keep == StateKeeping.Checkpoint)
+        {
+            await Save(scheduled: false, cancellationToken);
+        }
+        else
+        {
+            await context.OnDevice(() => workers.KeepSnapshot(_step, leaving, wait: true), cancellationToken);
+        }
+
+        return new StoppedReport(context.Leaving);
+    }
+
+    /// <summary>Restores the snapshot that the job names, or the checkpoint; an older one that was kept, where that cannot be read or was altered.</summary>
     private async Task Restore(CancellationToken cancellationToken)
     {
-        if (context.Lease.Checkpoint is not { } named)
+        if (context.Lease.Snapshot is { } snapshot)
         {
+            await context.OnDevice(() => workers.Restore(snapshot), cancellationToken);
+            _step = snapshot.Step;
             return;
         }
 
+        if (context.Lease.Checkpoint is not { } named)
+        {
+            await context.OnDevice(() => workers.Begin(0), cancellationToken);
+            return;
+        }
+
+        var restored = await RestoreAtMost(named, named.Step, cancellationToken);
+        while (await context.OnDevice(_ => workers.Agree(restored), cancellationToken) is var (least, most) && least != most)
+        {
+            // Another host could not read what this one could.
+            restored = restored == least ? restored : await RestoreAtMost(named, least, cancellationToken);
+        }
+
+        await context.OnDevice(() => workers.Begin(restored), cancellationToken);
+        (_step, _saved) = (restored, restored);
+    }
+
+    /// <summary>Restores the newest checkpoint up to the named one and a step that can be read.</summary>
+    /// <returns>Its step.</returns>
+    private async Task<int> RestoreAtMost(CheckpointManifest named, int most, CancellationToken cancellationToken)
+    {
         Exception? damage = null;
-        foreach (var checkpoint in context.Folder.Before(named).Prepend(named))
+        foreach (var checkpoint in context.Folder.Before(named).Prepend(named).Where(checkpoint => checkpoint.Step <= most))
         {
             try
             {
-                await context.OnDevice(() => Checkpoint.Restore(context.Folder.PathOf(checkpoint), stage.ToString(), updates.State), cancellationToken);
-                (_step, _saved) = (updates.State.Step, updates.State.Step);
-                return;
+                await context.OnDevice(() => workers.Restore(checkpoint), cancellationToken);
+                return checkpoint.Step;
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
                 damage ??= error;
-                await context.Report(new CheckpointSkipped(checkpoint, error.Message));
+                await Report(new CheckpointSkipped(checkpoint, error.Message));
             }
         }
 
         throw new InvalidDataException(
-            $"Neither the newest checkpoint of stage {stage} can be read nor an older one. {damage!.Message} Put a copy back and resume the job, or start a new one.");
+            $"Neither the newest checkpoint of stage {Stage} can be read nor an older one. {damage?.Message} Put a copy back and resume the job, or start a new one.");
     }
 
     /// <summary>The next batch. What kept it from being read is thrown as it is, not wrapped: it tells whether to try again.</summary>
     private static async Task<TBatch> Next(ChannelReader<TBatch> batches, CancellationToken cancellationToken) =>
         await batches.WaitToReadAsync(cancellationToken) && batches.TryRead(out var batch) ? batch : throw new InvalidOperationException("There were fewer batches than updates.");
 
-    private async Task Update(TBatch batch, CancellationToken cancellationToken)
+    private async Task<Verdict> Update(TBatch batch, CancellationToken cancellationToken)
     {
-        var pace = NextPace();
-        var step = _step;
-        var report = await context.OnDevice(_ => updates.Step(step, batch, pace), cancellationToken);
+        var pace = workers.Leads ? NextPace() : null;
+        var (step, wishes) = (_step, OwnWishes());
+        var (report, verdict) = await context.OnDevice(_ => workers.Step(step, batch, pace, wishes), cancellationToken);
         _step++;
         if (report is not null)
         {
             await context.Report(report);
         }
+
+        return verdict;
     }
 
-    private async Task Save(CancellationToken cancellationToken)
+    private Wishes OwnWishes() => context.Leaving ? Wishes.Leave : context.Stopping switch
+    {
+        StateKeeping.Checkpoint => Wishes.StopForGood,
+        StateKeeping.Memory => Wishes.Stop,
+        _ => Wishes.None,
+    };
+
+    private async Task Save(bool scheduled, CancellationToken cancellationToken)
     {
         if (_saved == _step)
         {
             return;
         }
 
-        var checkpoint = context.Folder.Checkpoint(stage, _step);
-        await context.OnDevice(() => Checkpoint.Save(context.Folder.PathOf(checkpoint), stage.ToString(), updates.State), cancellationToken);
+        var checkpoint = context.Folder.Checkpoint(Stage, _step);
+        await context.OnDevice(() => workers.Save(checkpoint, scheduled), cancellationToken);
         _saved = _step;
-        await context.Report(new CheckpointReport(checkpoint));
+        if (workers.Leads)
+        {
+            await context.Report(new CheckpointReport(checkpoint));
+        }
     }
 
     private async Task Evaluate(CancellationToken cancellationToken)
     {
         var step = _step;
-        foreach (var measured in await context.OnDevice(_ => updates.Evaluate(step).ToArray(), cancellationToken))
+        var measured = await context.OnDevice(
+            _ =>
+            {
+                workers.PublishAverage(step);
+                return workers.Leads ? updates.Evaluate(step).ToArray() : [];
+            },
+            cancellationToken);
+        foreach (var progress in measured)
         {
-            await context.Report(measured);
+            await context.Report(progress);
         }
     }
+
+    private ValueTask Report(TrainingEvent progress) => workers.Leads ? context.Report(progress) : ValueTask.CompletedTask;
 
     /// <summary>The speed since the last report if one is due, else null.</summary>
     private Pace? NextPace()

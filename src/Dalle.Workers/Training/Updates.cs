@@ -1,6 +1,11 @@
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Sharding;
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 using Dalle.Model.Native;
-using Dalle.Model.Safetensors;
+using Dalle.Model.Parameters;
+using Dalle.Model.Training;
+using Dalle.Workers.Shards;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
@@ -15,17 +20,24 @@ internal interface IUpdates<TBatch> : IDisposable
     /// <summary>Updates from one evaluation to the next.</summary>
     int EvaluateEvery { get; }
 
-    /// <summary>What a checkpoint holds.</summary>
-    ICheckpointed State { get; }
+    /// <summary>The network, or the rows of it that are here.</summary>
+    IShardedTrainer Trainer { get; }
 
-    /// <summary>Reads the samples of an update: a pure function of (seed, step). Runs on any thread, ahead of the update.</summary>
+    /// <summary>Reads the samples of an update, as far as the workers that are here need them: a pure function of (seed, step). Runs on any thread, ahead of the update.</summary>
     TBatch Prepare(int step);
 
-    /// <summary>Performs an update.</summary>
-    /// <param name="step">Its number, counted from 0.</param>
+    /// <summary>Computes the gradients of a worker's rows of the batch, which the trainer collects.</summary>
+    /// <param name="step">The update's number, counted from 0.</param>
     /// <param name="batch">Its samples.</param>
+    /// <param name="worker">The worker's number in the job.</param>
+    /// <param name="measure">Whether figures are wanted that only reports need. Asking for them changes nothing else.</param>
+    WorkerShare Gradients(int step, TBatch batch, int worker, bool measure);
+
+    /// <summary>Applies the mean gradient, or counts the update as skipped.</summary>
+    /// <param name="step">The update's number, counted from 0.</param>
+    /// <param name="verdict">What all workers' ballots come to.</param>
     /// <param name="pace">Speed so far, to be reported; null if no report is wanted. Asking for one changes nothing else.</param>
-    TrainingEvent? Step(int step, TBatch batch, Pace? pace);
+    TrainingEvent? Apply(int step, Verdict verdict, Pace? pace);
 
     /// <summary>Tries the averaged weights on held-out samples and draws some. Changes nothing.</summary>
     /// <param name="step">Updates done.</param>
@@ -35,14 +47,37 @@ internal interface IUpdates<TBatch> : IDisposable
     void Save();
 }
 
+/// <summary>What a worker has to say of its gradients.</summary>
+/// <param name="Figures">What it adds to each figure of the update.</param>
+/// <param name="NotFinite">Resblocks whose gradients were not finite, where the precision has scales.</param>
+internal readonly record struct WorkerShare(IReadOnlyList<double> Figures, IReadOnlyList<int> NotFinite);
+
 /// <summary>How fast a stage goes.</summary>
 /// <param name="StepsPerSecond">Updates per second of late.</param>
 /// <param name="Remaining">Time to the end of the stage at this speed.</param>
 internal readonly record struct Pace(double StepsPerSecond, TimeSpan Remaining);
 
+/// <summary>A run of samples of a batch: a worker's.</summary>
+/// <param name="First">Counted from 0.</param>
+/// <param name="Count">How many.</param>
+internal readonly record struct BatchRows(int First, int Count)
+{
+    /// <summary>The rows of a worker: as many for each as can be.</summary>
+    /// <param name="batch">Samples of the whole batch.</param>
+    /// <param name="worker">The worker's number in the job.</param>
+    /// <param name="workers">Workers of the job.</param>
+    public static BatchRows Of(int batch, int worker, int workers)
+    {
+        var (first, end) = ((int)((long)batch * worker / workers), (int)((long)batch * (worker + 1) / workers));
+        return new(first, end - first);
+    }
+}
+
 /// <summary>A stage that trains a network.</summary>
+/// <typeparam name="TSource">What batches are read from.</typeparam>
 /// <typeparam name="TBatch">The samples of one update.</typeparam>
-internal abstract class TrainingLoopStage<TBatch> : IStage
+internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
+    where TSource : IDisposable
 {
     public abstract TrainingStage Stage { get; }
 
@@ -50,34 +85,50 @@ internal abstract class TrainingLoopStage<TBatch> : IStage
     {
         using var dataset = context.OpenDataset();
         using var source = OpenSource(context, dataset);
-        var updates = await context.OnDevice(device => Create(context, source, device), cancellationToken);
+        var placement = context.Lease.Placement;
+        var grid = new WorkerGrid(
+            placement.Replicas, placement.Shards, [.. placement.Hosts.Select(host => new GridHost(PeerOf(context, host), host.FirstReplica, host.Replicas, host.FirstOrdinal, host.Ordinals))],
+            placement.Hosts.Index().First(host => host.Item == context.Own).Index);
+        var rows = new HeldRows(new ShardPlan(Declare(context), grid.Shards), grid.Own.FirstOrdinal, grid.Own.Ordinals);
+        IUpdates<TBatch>? updates = null;
+        HostedWorkers<TBatch>? workers = null;
         try
         {
-            return await new UpdateLoop<TBatch>(Stage, context, updates).Run(cancellationToken);
+            await context.OnDevice(
+                device =>
+                {
+                    updates = Create(context, source, grid, rows, device);
+                    workers = new(context, updates, grid, rows, Compression(context), cancellationToken);
+                    return true;
+                },
+                cancellationToken);
+            return await new UpdateLoop<TBatch>(context, updates!, workers!).Run(cancellationToken);
         }
         finally
         {
             await context.OnDevice(
                 () =>
                 {
-                    updates.Dispose();
+                    workers?.Dispose();
+                    updates?.Dispose();
                     TorchRuntime.ReleaseFreedMemory();
                 },
                 CancellationToken.None);
         }
     }
 
+    /// <summary>The network's declaration.</summary>
+    protected abstract IReadOnlyList<ParameterSpec> Declare(StageContext context);
+
+    /// <summary>How far its gradients are compressed between replicas.</summary>
+    protected abstract CompressionSettings Compression(StageContext context);
+
     /// <summary>What batches are read from.</summary>
-    protected abstract IBatchSource<TBatch> OpenSource(StageContext context, Data.Datasets.IDataset dataset);
+    protected abstract TSource OpenSource(StageContext context, Data.Datasets.IDataset dataset);
 
     /// <summary>Allocates the trainer, on the device's thread.</summary>
-    protected abstract IUpdates<TBatch> Create(StageContext context, IBatchSource<TBatch> source, Device device);
-}
+    protected abstract IUpdates<TBatch> Create(StageContext context, TSource source, WorkerGrid grid, HeldRows rows, Device device);
 
-/// <summary>Reads batches and held-out samples.</summary>
-/// <typeparam name="TBatch">The samples of one update.</typeparam>
-internal interface IBatchSource<TBatch> : IDisposable
-{
-    /// <summary>The samples of an update: a pure function of (seed, step). Thread-safe.</summary>
-    TBatch Read(int step);
+    private static Collectives.Transport.PeerAddress PeerOf(StageContext context, WorkerHost host) =>
+        host.Address is { } address ? DataPlane.PeerOf(address) : new(context.Own.Silo, new(System.Net.IPAddress.Loopback, 0));
 }

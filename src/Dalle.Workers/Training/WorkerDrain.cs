@@ -11,8 +11,11 @@ internal sealed class WorkerDrain(IOptions<WorkerOptions> options, TimeProvider 
     private readonly ConcurrentDictionary<StageRun, byte> _runs = [];
     private volatile bool _draining;
 
-    /// <summary>The stages that run on this silo, in order of their workers.</summary>
-    public IReadOnlyList<RunningStage> Running => [.. _runs.Keys.Select(run => run.Stage).OrderBy(stage => stage.Worker, StringComparer.Ordinal)];
+    /// <summary>The stages that run on this silo, in order of their jobs.</summary>
+    public IReadOnlyList<RunningStage> Running => [.. _runs.Keys.Select(run => run.Stage).OrderBy(stage => stage.Job, StringComparer.Ordinal)];
+
+    /// <summary>Whether the silo leaves.</summary>
+    public bool Draining => _draining;
 
     /// <summary>Counts a run until it is left.</summary>
     public void Enter(StageRun run)
@@ -20,7 +23,7 @@ internal sealed class WorkerDrain(IOptions<WorkerOptions> options, TimeProvider 
         _runs[run] = 0;
         if (_draining)
         {
-            run.Stop();
+            run.Leave();
         }
     }
 
@@ -35,7 +38,7 @@ internal sealed class WorkerDrain(IOptions<WorkerOptions> options, TimeProvider 
         var runs = _runs.Keys.ToArray();
         foreach (var run in runs)
         {
-            run.Stop();
+            run.Leave();
         }
 
         await Task.WhenAll(runs.Select(run => run.Left.Task))

@@ -1,10 +1,13 @@
 using System.Runtime.CompilerServices;
+using Dalle.Collectives.Transport;
 using Dalle.Contracts;
+using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Training;
 using Dalle.Data.Sources;
 using Dalle.Model.Safetensors;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
+using Dalle.Workers.Shards;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -12,16 +15,20 @@ namespace Dalle.Workers.Training;
 
 /// <inheritdoc cref="IWorkerGrain"/>
 /// <remarks>Never computes on its own turns: a stage runs beside the grain, its tensor work on the device's thread.</remarks>
+[SiloPlacement]
 public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore store, DeviceThread device, TimeProvider clock, ILogger<WorkerGrain> logger)
     : Grain, IWorkerGrain
 {
     private StageRun? _run;
     private long _epoch;
     private long _stopped;
+    private StateKeeping _keep;
 
-    private WorkerId Id => WorkerId.Parse(this.GetPrimaryKeyString());
+    private JobSilo Key => JobSilo.Parse(this.GetPrimaryKeyString());
 
-    private JobFolder Folder => new(store, Id.Job);
+    private JobFolder Folder => new(store, Key.Job);
+
+    private JobShards Shards => services.GetRequiredService<JobShardDirectory>().Of(Key.Job);
 
     public async IAsyncEnumerable<WorkerReport> Run(StageLease lease, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -31,19 +38,20 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
         }
 
         _epoch = lease.Epoch;
-        await (_run?.Abort() ?? Task.CompletedTask);
-        using var run = new StageRun(new(Id.ToString(), lease.Stage));
+        var own = lease.Placement.On(Key.Silo);
+        using var run = new StageRun(new(Key.Job, lease.Stage, lease.Epoch, own.ToString()));
+        await Shards.Enter(run, lease.Epoch);
         _run = run;
         if (lease.Epoch <= _stopped)
         {
-            run.Stop();
+            run.Stop(_keep);
         }
 
         var drain = services.GetRequiredService<WorkerDrain>();
         drain.Enter(run);
         try
         {
-            LogBegins(logger, Id, lease.Stage, lease.Epoch);
+            LogBegins(logger, Key.Job, lease.Stage, lease.Epoch, own);
             run.Begin((begun, abort) => RunStage(lease, begun, abort));
             await foreach (var report in run.Reports.ReadAllAsync(cancellationToken))
             {
@@ -60,16 +68,17 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
         {
             await run.Abort();
             drain.Leave(run);
+            Shards.Leave(run);
             _run = _run == run ? null : _run;
         }
     }
 
-    public Task Stop(long epoch, CancellationToken cancellationToken = default)
+    public Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default)
     {
-        _stopped = Math.Max(_stopped, epoch);
+        (_stopped, _keep) = (Math.Max(_stopped, epoch), keep);
         if (_epoch <= _stopped)
         {
-            _run?.Stop();
+            _run?.Stop(keep);
         }
 
         return Task.CompletedTask;
@@ -77,7 +86,7 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
 
     public async Task Discard(CancellationToken cancellationToken = default)
     {
-        await (_run?.Abort() ?? Task.CompletedTask);
+        await Shards.Release();
         Folder.Delete();
     }
 
@@ -86,11 +95,16 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
         try
         {
             var stage = services.GetServices<IStage>().First(stage => stage.Stage == lease.Stage);
-            return await stage.Run(new StageContext(lease, Id.Job, Folder, device, clock, run), cancellationToken);
+            return await stage.Run(new StageContext(lease, Key, Folder, Shards, device, clock, run), cancellationToken);
+        }
+        catch (PeerLostException lost)
+        {
+            LogPeerLost(logger, Key.Job, lease.Stage, lease.Epoch, lost.Message);
+            return new PeerLostReport(lost.Peer, lost.Loss is not PeerLoss.Left, lost.Message);
         }
         catch (Exception error) when (error is InvalidRequestException or InvalidDataException or SourceException or ArgumentException or SafetensorsException)
         {
-            LogFailed(logger, error, Id, lease.Stage);
+            LogFailed(logger, error, Key.Job, lease.Stage);
             return new FailedReport(error.Message);
         }
     }

@@ -1,0 +1,361 @@
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Groups;
+using Dalle.Collectives.Sharding;
+using Dalle.Collectives.Transport;
+using Dalle.Model.Kernels;
+using Dalle.Model.Training;
+using static Dalle.Model.Native.HeldScalars;
+using static TorchSharp.torch;
+
+namespace Dalle.Collectives.Updates;
+
+/// <summary>
+/// The part of an update that workers do together (paper, section 2.4 and appendix E), for the workers of one process during one membership epoch. Each worker's gradient is given to
+/// <see cref="Add"/>; <see cref="Prepare"/> sums them over the ordinals of each replica, compresses them between replicas and collects the ballots; then <see cref="Commit"/> gives the mean
+/// gradient of the held rows to the trainer, which applies it, and <see cref="Publish"/> lets the other ordinals have the new rows. Or <see cref="Abort"/>.
+/// </summary>
+/// <remarks>
+/// Used only on its device's thread, which waits for the peers. Sums are made in the order of replicas and ordinals, so the bits do not depend on the grid's hosts. When a peer is lost, what
+/// waits for it fails with a <see cref="TransportException"/>; parameters and error buffers are then as before the update, unless its ballots were there already.
+/// </remarks>
+public sealed class GradientExchange : IDisposable
+{
+    /// <summary>Elements of a piece that an array is summed in: spans end at 2 GiB.</summary>
+    private const long PieceElements = 1 << 28;
+
+    private readonly WorkerGrid _grid;
+    private readonly HeldRows _rows;
+    private readonly IShardedTrainer _trainer;
+    private readonly CollectiveGroup _all;
+    private readonly CollectiveGroup[] _replicas;
+    private readonly CollectiveGroup[] _ordinals;
+    private readonly PowerSgd[] _compression;
+    private readonly Tensor[] _gradients;
+    private readonly Tensor _shard_N;
+    private readonly ulong[] _ballots;
+
+    /// <summary>Allocates what the exchange needs beside the trainer's own buffers: a gradient for each worker where the process hosts several, and error buffers where there are several replicas.</summary>
+    /// <param name="grid">The workers and their hosts.</param>
+    /// <param name="rows">The rows that the trainer holds: those of the ordinals that are here.</param>
+    /// <param name="trainer">Gives gradients and takes their mean; the caller keeps and disposes it.</param>
+    /// <param name="compression">How far gradients are compressed between replicas.</param>
+    /// <param name="seed">Seed of the job.</param>
+    /// <param name="transport">The way to the other hosts.</param>
+    /// <param name="epoch">The membership epoch.</param>
+    public GradientExchange(WorkerGrid grid, HeldRows rows, IShardedTrainer trainer, CompressionSettings compression, ulong seed, IMessageTransport transport, int epoch)
+    {
+        (_grid, _rows, _trainer) = (grid, rows, trainer);
+        _all = new(transport, grid.All, epoch);
+        _replicas = [.. grid.Own.OwnReplicas.Select(replica => new CollectiveGroup(transport, grid.OfReplica(replica), epoch))];
+        _ordinals = [.. grid.Own.OwnOrdinals.Select(ordinal => new CollectiveGroup(transport, grid.OfOrdinal(ordinal), epoch))];
+        using var scope = NewDisposeScope();
+        var device = trainer.Network.Master.device;
+        _compression = grid.Replicas == 1 ? [] :
+            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], compression), grid.Replicas, grid.Own.Replicas, seed, device))];
+        _gradients = grid.OwnWorkers.Count == 1
+            ? [trainer.Network.Gradient]
+            : [.. grid.OwnWorkers.Select(_ => zeros_like(trainer.Network.Gradient).DetachFromDisposeScope())];
+        _shard_N = zeros(grid.Shards == 1 ? 0 : grid.Own.OwnOrdinals.Max(ordinal => rows.Plan.Shards[ordinal].Count), device: device).DetachFromDisposeScope();
+        _ballots = new ulong[grid.Workers * Ballot.Count / 2];
+    }
+
+    /// <summary>Payload bytes sent to other processes in this epoch.</summary>
+    public long SentBytes => _ordinals.Concat(_replicas).Append(_all).Sum(group => group.SentBytes);
+
+    /// <summary>How gradients are compressed, by ordinal that is here; none where there is one replica.</summary>
+    public IReadOnlyList<CompressionPlan> Compression => [.. _compression.Select(ordinal => ordinal.Plan)];
+
+    /// <summary>Takes the gradient of a worker that is here, which the trainer has just collected in its network's store.</summary>
+    /// <param name="worker">The worker's place among those that are here.</param>
+    public void Add(int worker)
+    {
+        if (_gradients.Length > 1)
+        {
+            using var untracked = no_grad();
+            _gradients[worker].copy_(_trainer.Network.Gradient);
+        }
+    }
+
+    /// <summary>Sums and compresses the gradients of all workers, and collects their ballots.</summary>
+    /// <param name="step">The update's number.</param>
+    /// <param name="ballots">A ballot of each worker that is here; their norms are filled in.</param>
+    /// <param name="cancellationToken">Gives up waiting for the peers.</param>
+    /// <exception cref="TransportException">A peer is lost.</exception>
+    public Verdict Prepare(long step, IReadOnlyList<Ballot> ballots, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        var squares = new double[_grid.Own.Ordinals];
+        for (var replica = 0; replica < _grid.Own.Replicas; replica++)
+        {
+            var reduced_N = ReduceReplica(step, replica, cancellationToken);
+            for (var ordinal = 0; ordinal < squares.Length; ordinal++)
+            {
+                if (_compression.Length == 0)
+                {
+                    squares[ordinal] = SquaredNorm(reduced_N, ordinal);
+                    continue;
+                }
+
+                // The sum over all workers is the mean over replicas of what is R times each one's part.
+                var shard_N = ToShard(reduced_N, ordinal);
+                shard_N.mul_(Number(_grid.Replicas));
+                _compression[ordinal].Accumulate(replica, shard_N);
+            }
+        }
+
+        if (_compression.Length > 0)
+        {
+            var projected = _compression.Select(ordinal => ordinal.Project(step)).ToArray();
+            Reduce(_ordinals, step, Tag.Left, projected, cancellationToken);
+            var factored = _compression.Select(ordinal => ordinal.Factor()).ToArray();
+            Reduce(_ordinals, step, Tag.Right, factored, cancellationToken);
+            squares = [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
+        }
+
+        return Vote(step, [.. ballots.Select((ballot, i) => ballot with { SquaredNorm = squares[i % squares.Length] })], cancellationToken);
+    }
+
+    /// <summary>Brings the mean gradient into the trainer's held rows: the update is to be applied now.</summary>
+    public void Commit()
+    {
+        using var untracked = no_grad();
+        for (var ordinal = 0; ordinal < _compression.Length; ordinal++)
+        {
+            using var scope = NewDisposeScope();
+            if (_grid.Shards == 1)
+            {
+                _compression[ordinal].Commit(_trainer.Held.Gradient);
+                continue;
+            }
+
+            var number = _grid.Own.FirstOrdinal + ordinal;
+            var shard_N = _shard_N.narrow(0, 0, _rows.Plan.Shards[number].Count);
+            _compression[ordinal].Commit(shard_N);
+            _rows.CopyFromShard(shard_N, number, _trainer.Held.Gradient);
+        }
+    }
+
+    /// <summary>Forgets the update: error buffers are as before it, to the bit.</summary>
+    public void Abort()
+    {
+        foreach (var ordinal in _compression)
+        {
+            ordinal.Abort();
+        }
+    }
+
+    /// <summary>Gathers the new rows of all ordinals into the trainer's whole arrays; nothing where this process holds them all.</summary>
+    /// <param name="step">The update's number.</param>
+    /// <param name="cancellationToken">Gives up waiting for the peers.</param>
+    /// <exception cref="TransportException">A peer is lost.</exception>
+    public void Publish(long step, CancellationToken cancellationToken)
+    {
+        if (!_grid.HoldsAll)
+        {
+            Gather(step, Tag.Parameters, _trainer.Held.Master, _trainer.Network.Master, cancellationToken);
+            _trainer.Network.RefreshCompute();
+        }
+    }
+
+    /// <summary>Gathers the averages of all ordinals into the trainer's whole average; nothing where this process holds them all. All processes must do so at the same step.</summary>
+    /// <exception cref="TransportException">A peer is lost.</exception>
+    public void PublishAverage(long step, CancellationToken cancellationToken)
+    {
+        if (!_grid.HoldsAll)
+        {
+            Gather(step, Tag.Average, _trainer.HeldAverage, _trainer.Average.Master, cancellationToken);
+        }
+    }
+
+    /// <summary>Waits until all workers' processes have come here, and exchanges a few numbers of each.</summary>
+    /// <param name="step">The update's number.</param>
+    /// <param name="own">As many for each worker that is here, one worker after the other.</param>
+    /// <param name="cancellationToken">Gives up waiting for the peers.</param>
+    /// <returns>The numbers of all workers, one after the other.</returns>
+    /// <exception cref="TransportException">A peer is lost.</exception>
+    public ulong[] Meet(long step, ReadOnlySpan<ulong> own, CancellationToken cancellationToken)
+    {
+        var each = own.Length / _grid.OwnWorkers.Count;
+        var all = new ulong[each * _grid.Workers];
+        AllGather(step, Tag.Meeting, own.ToArray(), all, cancellationToken);
+        return all;
+    }
+
+    /// <summary>The error buffer of a worker that is here: float32 <c>[n]</c>, copied; empty where there is one replica. The caller disposes it.</summary>
+    /// <param name="replica">Its replica.</param>
+    /// <param name="ordinal">Its ordinal.</param>
+    public Tensor ReadError(int replica, int ordinal)
+    {
+        if (_compression.Length == 0)
+        {
+            return empty(0);
+        }
+
+        var compression = _compression[ordinal - _grid.Own.FirstOrdinal];
+        var error_C = empty(compression.Plan.CompressedCount, device: _trainer.Network.Master.device);
+        compression.ReadError(replica - _grid.Own.FirstReplica, error_C);
+        return error_C;
+    }
+
+    /// <summary>Replaces the error buffer of a worker that is here.</summary>
+    public void WriteError(int replica, int ordinal, Tensor error_C)
+    {
+        if (_compression.Length > 0)
+        {
+            _compression[ordinal - _grid.Own.FirstOrdinal].WriteError(replica - _grid.Own.FirstReplica, error_C);
+        }
+    }
+
+    /// <summary>The sum of an ordinal's error buffers over the replicas, which every one of them then has its equal part of (paper, appendix E: what a checkpoint holds).</summary>
+    /// <returns>Float32 <c>[n]</c>; empty where there is one replica. The caller disposes it.</returns>
+    /// <exception cref="TransportException">A peer is lost.</exception>
+    public Tensor ShareErrors(long step, int ordinal, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        var errors = _grid.Own.OwnReplicas.Select(replica => ReadError(replica, ordinal)).ToArray();
+        if (_compression.Length > 0)
+        {
+            Reduce([_ordinals[ordinal - _grid.Own.FirstOrdinal]], step, Tag.Error, [errors], cancellationToken, firstIndex: ordinal);
+            var share_C = errors[0].div(Number(_grid.Replicas));
+            foreach (var replica in _grid.Own.OwnReplicas)
+            {
+                WriteError(replica, ordinal, share_C);
+            }
+        }
+
+        return errors[0].MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var gradient in _gradients.Length > 1 ? _gradients : [])
+        {
+            gradient.Dispose();
+        }
+
+        foreach (var ordinal in _compression)
+        {
+            ordinal.Dispose();
+        }
+
+        _shard_N.Dispose();
+    }
+
+    // The gradient of a replica that is here, summed over its ordinals: laid out as the held rows.
+    private Tensor ReduceReplica(long step, int replica, CancellationToken cancellationToken)
+    {
+        var own = _gradients[(replica * _grid.Own.Ordinals)..((replica + 1) * _grid.Own.Ordinals)];
+        var target_N = _grid.Replicas == 1 ? _trainer.Held.Gradient : own[0];
+        if (_grid.HoldsAll)
+        {
+            if (own.Length > 1 || own[0].Handle != target_N.Handle)
+            {
+                Wait(AllReduce(_replicas[replica], step, Tag.Gradient, 0, own, target_N, cancellationToken));
+            }
+
+            return target_N;
+        }
+
+        var arrays = Enumerable.Range(0, _rows.Plan.Specs.Count).Select(array =>
+        {
+            var counts = _rows.Plan.SlicesOf(_rows.Plan.Specs[array].Name).Select(slice => checked((int)slice.Count)).ToArray();
+            var sources = own.Select(gradient => Elements.Of(WholeArray(gradient, array))).ToArray();
+            return _replicas[replica].ReduceScatter(new(step, Tag.Of(Tag.Gradient, array)), sources, Elements.Of(_rows.Array(_trainer.Held.Gradient, array)), counts, cancellationToken);
+        });
+        Wait([.. arrays]);
+        return _trainer.Held.Gradient;
+    }
+
+    private void Gather(long step, int tag, Tensor held_N, Tensor whole_N, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        var arrays = Enumerable.Range(0, _rows.Plan.Specs.Count).Select(array =>
+        {
+            var counts = _rows.Plan.SlicesOf(_rows.Plan.Specs[array].Name).Select(slice => checked((int)slice.Count)).ToArray();
+            return _replicas[0].AllGather(new(step, Tag.Of(tag, array)), Elements.Of(_rows.Array(held_N, array)), Elements.Of(WholeArray(whole_N, array)), counts, cancellationToken);
+        });
+        Wait([.. arrays]);
+    }
+
+    private Tensor WholeArray(Tensor whole_N, int array)
+    {
+        var spec = _rows.Plan.Specs[array];
+        return _trainer.Network.View(whole_N, spec.Name).view(-1);
+    }
+
+    // The slices of an ordinal as one buffer. Of the only ordinal that is the gradient itself.
+    private Tensor ToShard(Tensor reduced_N, int ordinal)
+    {
+        if (_grid.Shards == 1)
+        {
+            return reduced_N;
+        }
+
+        var number = _grid.Own.FirstOrdinal + ordinal;
+        var shard_N = _shard_N.narrow(0, 0, _rows.Plan.Shards[number].Count);
+        _rows.CopyToShard(reduced_N, number, shard_N);
+        return shard_N;
+    }
+
+    private double SquaredNorm(Tensor reduced_N, int ordinal)
+    {
+        if (_grid.Shards == 1)
+        {
+            return _trainer.SquaredNorm();
+        }
+
+        var shard_N = ToShard(reduced_N, ordinal);
+        return TensorMemory.SuitsKernelsElementwise(shard_N) ? AdamWKernel.SumOfSquares(shard_N) : Math.Pow(shard_N.norm().item<float>(), 2);
+    }
+
+    private Verdict Vote(long step, IReadOnlyList<Ballot> ballots, CancellationToken cancellationToken)
+    {
+        const int Words = Ballot.Count / 2;
+        var own = new ulong[ballots.Count * Words];
+        foreach (var (i, ballot) in ballots.Index())
+        {
+            ballot.Write(own.AsSpan(i * Words, Words));
+        }
+
+        AllGather(step, Tag.Ballots, own, _ballots, cancellationToken);
+        return Verdict.Of(_grid, [.. Enumerable.Range(0, _grid.Workers).Select(worker => Ballot.Read(_ballots.AsSpan(worker * Words, Words)))]);
+    }
+
+    private void AllGather(long step, int tag, ulong[] own, ulong[] all, CancellationToken cancellationToken) =>
+        Wait(_all.AllGather(new(step, tag), Elements.OfWords(own), Elements.OfWords(all), cancellationToken: cancellationToken));
+
+    // Sums the buffers of each ordinal that is here into the first of them, and all ordinals side by side.
+    private static void Reduce(
+        CollectiveGroup[] ordinals, long step, int tag, IReadOnlyList<Tensor>[] buffers, CancellationToken cancellationToken, int firstIndex = 0)
+    {
+        using var scope = NewDisposeScope();
+        Wait([.. ordinals.SelectMany((group, ordinal) => AllReduce(group, step, tag, firstIndex + ordinal, buffers[ordinal], buffers[ordinal][0], cancellationToken))]);
+    }
+
+    private static Task[] AllReduce(
+        CollectiveGroup group, long step, int tag, int index, IReadOnlyList<Tensor> sources, Tensor target_N, CancellationToken cancellationToken)
+    {
+        var count = target_N.numel();
+        var pieces = (int)((count + PieceElements - 1) / PieceElements);
+        return [.. Enumerable.Range(0, pieces).Select(piece =>
+        {
+            var (start, length) = (piece * PieceElements, Math.Min(PieceElements, count - (piece * PieceElements)));
+            return group.AllReduce(
+                new(step, Tag.Of(tag, (index * 64) + piece)), [.. sources.Select(source => Elements.Of(source.narrow(0, start, length)))], Elements.Of(target_N.narrow(0, start, length)), cancellationToken);
+        })];
+    }
+
+    private static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
+
+    /// <summary>Kinds of operations within a step: tags of messages begin with them.</summary>
+    private static class Tag
+    {
+        public const int Gradient = 1 << 24, Left = 2 << 24, Right = 3 << 24, Ballots = 4 << 24, Parameters = 5 << 24, Average = 6 << 24, Meeting = 7 << 24, Error = 8 << 24;
+
+        /// <summary>The tag of an operation on one of several arrays.</summary>
+        public static int Of(int kind, int index) => kind + index;
+    }
+}

@@ -1,0 +1,58 @@
+using Dalle.Contracts.Training;
+
+namespace Dalle.Grains.Training;
+
+/// <summary>Counts tries of a stage that began with the same state and failed: a job that gets no further is not tried for ever.</summary>
+/// <param name="most">Tries that fail before the job does.</param>
+internal sealed class StageAttempts(int most)
+{
+    private (TrainingStage Stage, int Step)? _from;
+
+    /// <summary>Tries from this state that failed.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Why the job is to fail, in one line; null while it may be tried again.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>A try begins. How many updates the one before has done is no measure, only what it has kept of them.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="step">Updates done in the state it begins with.</param>
+    public void Begin(TrainingStage stage, int step)
+    {
+        if (_from != (stage, step))
+        {
+            (_from, Count) = ((stage, step), 0);
+        }
+    }
+
+    /// <summary>The try failed, or could not begin.</summary>
+    public void Failed(TrainingStage stage, string reason)
+    {
+        Count++;
+        if (Count >= most)
+        {
+            Failure ??= $"{stage} was tried {Count} times without progress: {reason}";
+        }
+    }
+}
+
+/// <summary>Why a membership epoch begins.</summary>
+/// <param name="Reason">One line for people.</param>
+/// <param name="Noticed">When it was noticed, as the clock's timestamp; null at the job's begin.</param>
+/// <param name="Lost">Silos that have most likely ended.</param>
+internal sealed record Cause(string Reason, long? Noticed, IReadOnlySet<string> Lost)
+{
+    private static readonly HashSet<string> None = [];
+
+    /// <summary>The job was started, resumed or woken.</summary>
+    public static Cause Begun { get; } = new("the job was begun", null, None);
+
+    /// <summary>The stage before is done.</summary>
+    public static Cause NextStage(TimeProvider clock) => new("the stage before is done", clock.GetTimestamp(), None);
+
+    /// <summary>A silo leaves in good order.</summary>
+    public static Cause Left(TimeProvider clock) => new("a silo leaves", clock.GetTimestamp(), None);
+
+    /// <summary>A silo has joined the cluster.</summary>
+    public static Cause Joined(TimeProvider clock) => new("a silo has joined", clock.GetTimestamp(), None);
+}

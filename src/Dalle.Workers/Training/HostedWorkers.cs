@@ -1,0 +1,332 @@
+using System.Buffers.Binary;
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Groups;
+using Dalle.Collectives.Sharding;
+using Dalle.Collectives.Transport;
+using Dalle.Collectives.Updates;
+using Dalle.Contracts.Training;
+using Dalle.Model.Safetensors;
+using Dalle.Workers.Shards;
+using TorchSharp;
+using static Dalle.Model.Native.HeldScalars;
+using static TorchSharp.torch;
+
+namespace Dalle.Workers.Training;
+
+/// <summary>
+/// The workers of a job that this silo hosts, for one membership epoch: computes each one's gradients in turn, exchanges them with those of the other hosts, and keeps the shards that are
+/// here. The part of the grid that is here changes no bit of what is computed.
+/// </summary>
+/// <remarks>Used only on the device's thread, which waits for the other hosts.</remarks>
+internal sealed class HostedWorkers<TBatch> : IDisposable
+{
+    /// <summary>Keys of what the hosts do together before their first update count down from here.</summary>
+    private const long FirstMeeting = -1;
+
+    /// <summary>Work that is done again at most when a silo is lost.</summary>
+    private static readonly TimeSpan SnapshotPeriod = TimeSpan.FromSeconds(1);
+
+    /// <summary>Numbers that tell length and hash of a file, or by zeros that there is none.</summary>
+    private const int SealWords = 5;
+
+    private readonly StageContext _context;
+    private readonly IUpdates<TBatch> _updates;
+    private readonly WorkerGrid _grid;
+    private readonly GradientExchange _exchange;
+    private readonly SnapshotExchange _snapshots;
+    private readonly StatePieces _pieces;
+    private readonly CancellationToken _aborted;
+    private readonly CancellationTokenSource _ended;
+    private Task _keeping = Task.CompletedTask;
+    private long _meetings;
+    private long? _snapshotAt;
+
+    /// <param name="context">The stage.</param>
+    /// <param name="updates">Computes; the caller keeps and disposes it.</param>
+    /// <param name="grid">The workers.</param>
+    /// <param name="rows">The rows that the updates' trainer holds.</param>
+    /// <param name="compression">How far gradients are compressed between replicas.</param>
+    /// <param name="aborted">Gives up waiting for the other hosts.</param>
+    public HostedWorkers(StageContext context, IUpdates<TBatch> updates, WorkerGrid grid, HeldRows rows, CompressionSettings compression, CancellationToken aborted)
+    {
+        (_context, _updates, _grid, _aborted, _ended) = (context, updates, grid, aborted, CancellationTokenSource.CreateLinkedTokenSource(aborted));
+        var epoch = checked((int)context.Lease.Epoch);
+        IMessageTransport transport = grid.Hosts.Count == 1 ? new SoleProcess(grid.Own.Address.Name) : context.Shards.Transport;
+        _exchange = new(grid, rows, updates.Trainer, compression, context.Spec.Seed, transport, epoch);
+        _snapshots = new(grid, transport, epoch);
+        _pieces = new(rows, updates.Trainer);
+    }
+
+    /// <summary>Whether this host reports for all.</summary>
+    public bool Leads => _grid.Leads;
+
+    /// <summary>Whether there are no other hosts.</summary>
+    public bool Alone => _grid.Hosts.Count == 1;
+
+    /// <summary>Performs one update with all workers.</summary>
+    /// <param name="step">Its number, counted from 0.</param>
+    /// <param name="batch">The samples of the workers that are here.</param>
+    /// <param name="pace">As <see cref="IUpdates{TBatch}.Apply"/> takes it.</param>
+    /// <param name="wishes">What this host wishes to happen after the update.</param>
+    /// <returns>What is to be reported, if anything, and what all hosts do next.</returns>
+    /// <exception cref="TransportException">A peer is lost; the update is not done here.</exception>
+    public (TrainingEvent? Report, Verdict Verdict) Step(int step, TBatch batch, Pace? pace, Wishes wishes)
+    {
+        var ballots = new Ballot[_grid.OwnWorkers.Count];
+        for (var i = 0; i < ballots.Length; i++)
+        {
+            var share = _updates.Gradients(step, batch, _grid.OwnWorkers[i], measure: pace is not null || !Alone);
+            _exchange.Add(i);
+            ballots[i] = new() { Wishes = wishes | SnapshotWish(), Figures = share.Figures, NotFinite = share.NotFinite };
+        }
+
+        Verdict verdict;
+        try
+        {
+            verdict = _exchange.Prepare(step, ballots, _aborted);
+        }
+        catch
+        {
+            _exchange.Abort();
+            throw;
+        }
+
+        if (verdict.IsFinite)
+        {
+            _exchange.Commit();
+        }
+        else
+        {
+            _exchange.Abort();
+        }
+
+        var report = _updates.Apply(step, verdict, pace);
+        if (verdict.IsFinite)
+        {
+            _exchange.Publish(step, _aborted);
+        }
+
+        return (report, verdict);
+    }
+
+    /// <summary>Brings the whole average of the parameters up to date, for an evaluation or for what is published.</summary>
+    public void PublishAverage(int step) => _exchange.PublishAverage(step, _aborted);
+
+    /// <summary>Restores the snapshot that the lease names, from this silo's memory and other hosts'.</summary>
+    public void Restore(RestorePoint point)
+    {
+        var (stage, own, step) = (_context.Lease.Stage, _grid.Own.Address.Name, point.Step);
+        var arrivals = new List<Task>();
+        foreach (var transfer in point.Transfers)
+        {
+            if (transfer.From == own)
+            {
+                var kept = _context.Shards.Snapshots.Find(stage, step, transfer.Piece) ?? throw new InvalidOperationException($"Snapshot {step} of {stage} has no {transfer.Piece} here any more.");
+                arrivals.Add(_snapshots.SendToRestore(Host(transfer.To), step, transfer.Piece, kept, _aborted));
+            }
+            else if (transfer.To == own)
+            {
+                arrivals.Add(Receive(transfer));
+            }
+        }
+
+        Task.WhenAll(arrivals).GetAwaiter().GetResult();
+        foreach (var ordinal in _grid.Own.OwnOrdinals)
+        {
+            _pieces.Load(ordinal, Find(new(ordinal)));
+            foreach (var replica in _grid.Replicas > 1 ? _grid.Own.OwnReplicas : [])
+            {
+                using var error = Find(new(ordinal, replica)).ToTensor();
+                _exchange.WriteError(replica, ordinal, error);
+            }
+        }
+
+        Begin(step);
+
+        async Task Receive(ShardTransfer transfer) =>
+            _context.Shards.Snapshots.Keep(stage, step, transfer.Piece, await _snapshots.ReceiveToRestore(Host(transfer.From), step, transfer.Piece, _aborted));
+
+        StateBuffer Find(ShardPiece piece) => _context.Shards.Snapshots.Find(stage, step, piece) ?? throw new InvalidOperationException($"Snapshot {step} of {stage} has no {piece} here.");
+
+        GridHost Host(string name) => _grid.Hosts.First(host => host.Address.Name == name);
+    }
+
+    /// <summary>Restores the part of a checkpoint that is here; <see cref="Begin"/> is to follow.</summary>
+    /// <exception cref="SafetensorsException">It cannot be read; nothing was changed.</exception>
+    public void Restore(CheckpointManifest checkpoint)
+    {
+        using var reader = Checkpoint.Open(_context.Folder.PathOf(checkpoint), checkpoint.Stage.ToString());
+        using (NewDisposeScope())
+        {
+            reader.ReadAllInto(_updates.Trainer.NamedState().Select(part => new CheckpointTarget(part.Name, part.Tensor, _pieces.FirstRow(part.Name, _grid.Own.FirstOrdinal))));
+            foreach (var worker in _grid.Replicas > 1 ? _grid.OwnWorkers : [])
+            {
+                var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
+                using var error = ReadError(reader, replica, ordinal);
+                _exchange.WriteError(replica, ordinal, error);
+            }
+        }
+
+    }
+
+    /// <summary>The least and the greatest of the steps that the hosts have restored. To be called by all of them until they are the same.</summary>
+    public (int Least, int Greatest) Agree(int step)
+    {
+        if (Alone)
+        {
+            return (step, step);
+        }
+
+        // Keys of these meetings are those of no update.
+        var steps = _exchange.Meet(FirstMeeting - _meetings++, [.. _grid.OwnWorkers.Select(_ => (ulong)step)], _aborted);
+        return ((int)steps.Min(), (int)steps.Max());
+    }
+
+    /// <summary>Begins with the state that the held rows have now, restored or initial.</summary>
+    /// <param name="step">Updates done.</param>
+    public void Begin(int step)
+    {
+        _updates.Trainer.Step = step;
+        _exchange.Publish(FirstMeeting, _aborted);
+        _updates.Trainer.OnRestored();
+    }
+
+    /// <summary>Writes a checkpoint together with the other hosts; ends when all of it is durable.</summary>
+    /// <param name="checkpoint">Its place.</param>
+    /// <param name="scheduled">
+    /// Whether the job's spec names this step: then the replicas share out their error buffers, here too, so that the checkpoint holds only sums and is exact all the same (paper, appendix E).
+    /// Else every worker keeps its own.
+    /// </param>
+    public void Save(CheckpointManifest checkpoint, bool scheduled)
+    {
+        using var scope = NewDisposeScope();
+        var folder = _context.Folder.PathOf(checkpoint);
+        var written = new List<ulong>();
+        foreach (var worker in _grid.OwnWorkers)
+        {
+            var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
+            var state = replica == 0
+                ? Checkpoint.WriteFile(folder, Checkpoint.StateFile(ordinal), checkpoint.Step, _pieces.Parts(ordinal).Where(part => part.HasRows || ordinal == 0).Select(part => (part.Name, part.Tensor)))
+                : null;
+            written.AddRange([.. Seal(state), .. Seal(WriteError(folder, checkpoint.Step, replica, ordinal, scheduled))]);
+        }
+
+        var all = Alone ? [.. written] : _exchange.Meet(checkpoint.Step, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(written), _aborted);
+        if (Leads)
+        {
+            var files = new List<CheckpointFile>();
+            for (var worker = 0; worker < _grid.Workers; worker++)
+            {
+                var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
+                var seals = all.AsSpan(worker * 2 * SealWords, 2 * SealWords);
+                files.AddRange(OfSeal(Checkpoint.StateFile(ordinal), seals[..SealWords]), OfSeal(ErrorFile(replica, ordinal, scheduled), seals[SealWords..]));
+            }
+
+            Checkpoint.Seal(folder, checkpoint.Stage.ToString(), checkpoint.Step, files);
+        }
+    }
+
+    /// <summary>Keeps the state after a step in memory, here and, of what only one host has, at its neighbour.</summary>
+    /// <param name="step">Updates done.</param>
+    /// <param name="leaving">Hosts that leave.</param>
+    /// <param name="wait">Whether to wait until all of it is there.</param>
+    public void KeepSnapshot(int step, IReadOnlySet<int> leaving, bool wait)
+    {
+        var (stage, snapshots) = (_context.Lease.Stage, _context.Shards.Snapshots);
+        _keeping.GetAwaiter().GetResult();
+        foreach (var ordinal in _grid.Own.OwnOrdinals)
+        {
+            var piece = new StateBuffer(_pieces.Size(ordinal));
+            _pieces.Save(ordinal, piece);
+            snapshots.Keep(stage, step, new(ordinal), piece);
+            foreach (var replica in _grid.Replicas > 1 ? _grid.Own.OwnReplicas : [])
+            {
+                using var error = _exchange.ReadError(replica, ordinal);
+                snapshots.Keep(stage, step, new(ordinal, replica), StateBuffer.Of(error));
+            }
+        }
+
+        _snapshotAt = _context.Clock.GetTimestamp();
+        _keeping = _snapshots.KeepForEachOther(stage, step, leaving, snapshots, _ended.Token);
+        if (wait)
+        {
+            _keeping.GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Gives up what of a snapshot is still on its way.</summary>
+    public void Dispose()
+    {
+        _ended.Cancel();
+        ((IAsyncResult)_keeping).AsyncWaitHandle.WaitOne();
+        _ = _keeping.Exception;
+        _ended.Dispose();
+        _exchange.Dispose();
+    }
+
+    private Wishes SnapshotWish()
+    {
+        if (Alone)
+        {
+            return Wishes.None;
+        }
+
+        if (!_keeping.IsCompleted)
+        {
+            return Wishes.NoSnapshot;
+        }
+
+        return Leads && (_snapshotAt is not { } at || _context.Clock.GetElapsedTime(at) >= SnapshotPeriod) ? Wishes.Snapshot : Wishes.None;
+    }
+
+    private CheckpointFile? WriteError(string folder, int step, int replica, int ordinal, bool scheduled)
+    {
+        if (_grid.Replicas == 1)
+        {
+            return null;
+        }
+
+        // Once for all replicas that are here.
+        var share = scheduled && replica == _grid.Own.FirstReplica;
+        using var error = share ? _exchange.ShareErrors(step, ordinal, _aborted) : _exchange.ReadError(replica, ordinal);
+        return scheduled && replica > 0 ? null : Checkpoint.WriteFile(folder, ErrorFile(replica, ordinal, scheduled), step, [("error", error)]);
+    }
+
+    private Tensor ReadError(CheckpointReader reader, int replica, int ordinal)
+    {
+        var own = ErrorFile(replica, ordinal, scheduled: false);
+        var isOwn = reader.OtherFiles.Contains(own, StringComparer.Ordinal);
+        using var file = reader.OpenFile(isOwn ? own : ErrorFile(replica, ordinal, scheduled: true));
+        var error_C = file.Read("error");
+        return isOwn ? error_C : error_C.div_(Number(_grid.Replicas));
+    }
+
+    private static string ErrorFile(int replica, int ordinal, bool scheduled) => scheduled ? $"error-{ordinal}.safetensors" : $"error-{replica}-{ordinal}.safetensors";
+
+    private static ulong[] Seal(CheckpointFile? file)
+    {
+        if (file is null)
+        {
+            return new ulong[SealWords];
+        }
+
+        var hash = Convert.FromHexString(file.Sha256);
+        return [(ulong)file.Size, .. Enumerable.Range(0, SealWords - 1).Select(i => BinaryPrimitives.ReadUInt64BigEndian(hash.AsSpan(i * sizeof(ulong))))];
+    }
+
+    private static CheckpointFile[] OfSeal(string name, ReadOnlySpan<ulong> words)
+    {
+        if (words[0] == 0)
+        {
+            return [];
+        }
+
+        Span<byte> hash = stackalloc byte[(SealWords - 1) * sizeof(ulong)];
+        for (var i = 1; i < SealWords; i++)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(hash[((i - 1) * sizeof(ulong))..], words[i]);
+        }
+
+        return [new(name, (long)words[0], Convert.ToHexStringLower(hash))];
+    }
+}
