@@ -46,25 +46,7 @@ public sealed class SafetensorsFile : IDisposable
         var handle = File.OpenHandle(path);
         try
         {
-            var length = RandomAccess.GetLength(handle);
-            Span<byte> prefix = stackalloc byte[LengthBytes];
-            if (length < LengthBytes)
-            {
-                throw new SafetensorsException(path, $"expected at least {LengthBytes} bytes, got {length}; this is not a safetensors file.");
-            }
-
-            ReadExactly(handle, prefix, 0, path);
-            var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-            var most = (ulong)Math.Min(SafetensorsHeader.MaxLength, length - LengthBytes);
-            if (headerLength > most)
-            {
-                throw new SafetensorsException(path, $"expected a header of at most {most} bytes, got {headerLength}; the file is cut off or not a safetensors file.");
-            }
-
-            var json = new byte[headerLength];
-            var dataStart = LengthBytes + json.Length;
-            ReadExactly(handle, json, LengthBytes, path);
-            return new(path, handle, SafetensorsHeader.Parse(json, length - dataStart, path), dataStart);
+            return Open(handle, path);
         }
         catch
         {
@@ -73,14 +55,40 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
+    /// <summary>Checks the header of an open file, which belongs to the result.</summary>
+    /// <inheritdoc cref="Open(string)" path="/exception"/>
+    internal static SafetensorsFile Open(SafeFileHandle handle, string path)
+    {
+        var length = RandomAccess.GetLength(handle);
+        Span<byte> prefix = stackalloc byte[LengthBytes];
+        if (length < LengthBytes)
+        {
+            throw new SafetensorsException(path, $"expected at least {LengthBytes} bytes, got {length}; this is not a safetensors file.");
+        }
+
+        ReadExactly(handle, prefix, 0, path);
+        var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        var most = (ulong)Math.Min(SafetensorsHeader.MaxLength, length - LengthBytes);
+        if (headerLength > most)
+        {
+            throw new SafetensorsException(path, $"expected a header of at most {most} bytes, got {headerLength}; the file is cut off or not a safetensors file.");
+        }
+
+        var json = new byte[headerLength];
+        var dataStart = LengthBytes + json.Length;
+        ReadExactly(handle, json, LengthBytes, path);
+        return new(path, handle, SafetensorsHeader.Parse(json, length - dataStart, path), dataStart);
+    }
+
     /// <summary>Writes tensors and properties durably (see <see cref="DurableFile"/>). The same tensors give the same bytes, in whatever order they come.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tensors">The tensors by their keys.</param>
     /// <param name="metadata">String properties.</param>
     /// <param name="hash">Is given the bytes of the file as they are written.</param>
+    /// <returns>Bytes of the file.</returns>
     /// <exception cref="ArgumentException">A name stands twice or is too long.</exception>
     /// <exception cref="NotSupportedException">A tensor's element type is not one of the format's.</exception>
-    public static void Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null, IncrementalHash? hash = null)
+    public static long Write(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null, IncrementalHash? hash = null)
     {
         var byName = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var (name, tensor) in tensors)
@@ -96,13 +104,15 @@ public sealed class SafetensorsFile : IDisposable
         Span<byte> prefix = stackalloc byte[LengthBytes];
         BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)json.Length);
         var start = prefix.ToArray();
+        long length = 0;
         DurableFile.Write(path, stream =>
         {
             Put(start);
             Put(json.Span);
             foreach (var entry in header.Entries)
             {
-                foreach (var (offset, count) in Pieces(entry))
+                var size = SafetensorsType.Size(entry.Type);
+                foreach (var (offset, count) in Pieces(entry.Length / size, size))
                 {
                     using var scope = NewDisposeScope();
                     Put(byName[entry.Name].detach().reshape(-1).narrow(0, offset, count).cpu().contiguous().bytes);
@@ -113,8 +123,10 @@ public sealed class SafetensorsFile : IDisposable
             {
                 stream.Write(bytes);
                 hash?.AppendData(bytes);
+                length += bytes.Length;
             }
         });
+        return length;
     }
 
     /// <summary>The entry of a tensor.</summary>
@@ -146,24 +158,30 @@ public sealed class SafetensorsFile : IDisposable
             throw new SafetensorsException(Path, $"expected tensor '{name}' of shape [{string.Join(", ", shape)}], got [{string.Join(", ", entry.Shape)}].");
         }
 
-        if (!target.is_contiguous())
+        ReadElementsInto(entry, 0, target);
+    }
+
+    /// <summary>Reads some rows of a tensor, its first dimension, and none of the others; converts the element type if it differs. The target keeps its memory.</summary>
+    /// <param name="name">Its key in the file.</param>
+    /// <param name="target">A contiguous tensor on any device: as many rows as are wanted, of the same shape as the file's.</param>
+    /// <param name="firstRow">The row that the target begins with, counted from 0.</param>
+    /// <exception cref="SafetensorsException">The file has no such tensor or rows, or rows of another shape.</exception>
+    public void ReadRowsInto(string name, Tensor target, long firstRow)
+    {
+        var entry = this[name];
+        var shape = target.shape;
+        if (shape is [] || entry.Shape is [] || !entry.Shape.Skip(1).SequenceEqual(shape.Skip(1)))
         {
-            throw new ArgumentException($"Tensor '{name}' can only be read into contiguous memory.", nameof(target));
+            throw new SafetensorsException(Path, $"expected rows of tensor '{name}' for [{string.Join(", ", shape)}], got a tensor of [{string.Join(", ", entry.Shape)}].");
         }
 
-        using var untracked = no_grad();
-        foreach (var (offset, count) in Pieces(entry))
+        var rows = shape[0];
+        if (firstRow < 0 || firstRow > entry.Shape[0] - rows)
         {
-            using var scope = NewDisposeScope();
-            var part = target.view(-1).narrow(0, offset, count);
-            var direct = target.dtype == entry.Type && target.device_type == DeviceType.CPU;
-            var piece = direct ? part : empty(count, entry.Type, CPU);
-            ReadExactly(_handle, piece.bytes, _dataStart + entry.Begin + (offset * SafetensorsType.Size(entry.Type)), Path);
-            if (!direct)
-            {
-                part.copy_(piece);
-            }
+            throw new SafetensorsException(Path, $"expected {rows} rows of tensor '{name}' from row {firstRow} on, got a tensor of {entry.Shape[0]} rows.");
         }
+
+        ReadElementsInto(entry, rows == 0 ? 0 : firstRow * (target.numel() / rows), target);
     }
 
     /// <summary>Reads all tensors into those of the same names. Nothing is read unless names, shapes and element types all agree.</summary>
@@ -183,8 +201,7 @@ public sealed class SafetensorsFile : IDisposable
         ];
         if (problems.Count > 0)
         {
-            var shown = string.Join("; ", problems.Take(8));
-            throw new SafetensorsException(Path, $"the file holds another network or configuration than expected: {shown}{(problems.Count > 8 ? $"; and {problems.Count - 8} more" : "")}.");
+            throw SafetensorsException.OfAnotherNetwork(Path, "file", problems);
         }
 
         foreach (var entry in Entries)
@@ -196,11 +213,32 @@ public sealed class SafetensorsFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
 
-    /// <summary>A tensor's elements in runs of at most <see cref="PieceBytes"/>: a span over a whole tensor could not be longer than 2 GB.</summary>
-    private static IEnumerable<(long Offset, long Count)> Pieces(SafetensorsEntry entry)
+    private void ReadElementsInto(SafetensorsEntry entry, long first, Tensor target)
     {
+        if (!target.is_contiguous())
+        {
+            throw new ArgumentException($"Tensor '{entry.Name}' can only be read into contiguous memory.", nameof(target));
+        }
+
+        using var untracked = no_grad();
         var size = SafetensorsType.Size(entry.Type);
-        var elements = entry.Length / size;
+        foreach (var (offset, count) in Pieces(target.numel(), size))
+        {
+            using var scope = NewDisposeScope();
+            var part = target.view(-1).narrow(0, offset, count);
+            var direct = target.dtype == entry.Type && target.device_type == DeviceType.CPU;
+            var piece = direct ? part : empty(count, entry.Type, CPU);
+            ReadExactly(_handle, piece.bytes, _dataStart + entry.Begin + ((first + offset) * size), Path);
+            if (!direct)
+            {
+                part.copy_(piece);
+            }
+        }
+    }
+
+    /// <summary>Elements in runs of at most <see cref="PieceBytes"/>: a span over a whole tensor could not be longer than 2 GB.</summary>
+    private static IEnumerable<(long Offset, long Count)> Pieces(long elements, int size)
+    {
         for (long offset = 0; offset < elements; offset += PieceBytes / size)
         {
             yield return (offset, Math.Min(PieceBytes / size, elements - offset));

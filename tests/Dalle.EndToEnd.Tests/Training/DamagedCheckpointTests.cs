@@ -68,14 +68,14 @@ public sealed class DamagedCheckpointTests(UndisturbedRun undisturbed) : IDispos
 
     private static void CutOff(string checkpoint)
     {
-        using var state = new FileStream(Path.Combine(checkpoint, "state.safetensors"), FileMode.Open);
+        using var state = new FileStream(Path.Combine(checkpoint, "state-0.safetensors"), FileMode.Open);
         state.SetLength(state.Length / 2);
     }
 
     /// <summary>Flips a bit in the middle, among the numbers: no rule of the file's format is broken.</summary>
     private static void Alter(string checkpoint)
     {
-        using var state = new FileStream(Path.Combine(checkpoint, "state.safetensors"), FileMode.Open);
+        using var state = new FileStream(Path.Combine(checkpoint, "state-0.safetensors"), FileMode.Open);
         state.Position = state.Length / 2;
         var old = state.ReadByte();
         state.Position--;

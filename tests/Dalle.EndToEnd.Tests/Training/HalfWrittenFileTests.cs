@@ -20,7 +20,7 @@ public sealed class HalfWrittenFileTests(UndisturbedRun undisturbed) : IDisposab
         var saved = await StopWithACheckpoint();
         var next = ((saved / UndisturbedRun.Spec.CheckpointEvery) + 1) * UndisturbedRun.Spec.CheckpointEvery;
 
-        await KillWithin(string.Create(CultureInfo.InvariantCulture, $"jobs/{UndisturbedRun.Job}/checkpoints/discretevae/step-{next:d8}/state.safetensors"));
+        await KillWithin(string.Create(CultureInfo.InvariantCulture, $"jobs/{UndisturbedRun.Job}/checkpoints/discretevae/step-{next:d8}/state-0.safetensors"));
         var resumed = await KillWithin($"jobs/{UndisturbedRun.Job}/tokens.bin");
         var published = await KillWithin($"models/{UndisturbedRun.Spec.Model}/{UndisturbedRun.Job}/prior.safetensors");
         await using var silo = await SiloProcess.Start(_folder.FullName);

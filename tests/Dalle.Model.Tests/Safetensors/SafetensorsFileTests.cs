@@ -134,6 +134,62 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Contains(Path, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0, 4)]
+    [InlineData(1, 2)]
+    [InlineData(3, 1)]
+    public void ReadRowsInto_FillsTheTargetWithThoseRows(int firstRow, int rows)
+    {
+        SafetensorsFile.Write(Path, [("before", ones(3)), ("t", arange(Number(0), Number(24), One, dtype: ScalarType.Float32).reshape(4, 3, 2)), ("u", ones(3))]);
+        var (target, converted) = (full([rows, 3, 2], Number(-1.0)), full([rows, 3, 2], Number(-1.0), dtype: ScalarType.Float64));
+
+        using var file = SafetensorsFile.Open(Path);
+        file.ReadRowsInto("t", target, firstRow);
+        file.ReadRowsInto("t", converted, firstRow);
+
+        Assert.Equal(Enumerable.Range(6 * firstRow, 6 * rows).Select(i => (float)i), target.data<float>().ToArray());
+        Assert.Equal(Enumerable.Range(6 * firstRow, 6 * rows).Select(i => (double)i), converted.data<double>().ToArray());
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    public void ReadRowsInto_NoRows_ReadsNothing(int firstRow)
+    {
+        SafetensorsFile.Write(Path, [("t", zeros(4, 3))]);
+
+        using var file = SafetensorsFile.Open(Path);
+        file.ReadRowsInto("t", zeros(0, 3), firstRow);
+    }
+
+    [Theory]
+    [InlineData(-1, 1)]
+    [InlineData(0, 5)]
+    [InlineData(4, 1)]
+    [InlineData(long.MaxValue, 2)]
+    public void ReadRowsInto_RowsThatAreNotThere_IsRefused(long firstRow, int rows)
+    {
+        SafetensorsFile.Write(Path, [("t", zeros(4, 3))]);
+
+        using var file = SafetensorsFile.Open(Path);
+        var error = Assert.Throws<SafetensorsException>(() => file.ReadRowsInto("t", zeros(rows, 3), firstRow));
+
+        Assert.Contains($"expected {rows} rows of tensor 't' from row {firstRow} on, got a tensor of 4 rows", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ReadRowsInto_OfAnotherShape_IsRefused()
+    {
+        SafetensorsFile.Write(Path, [("t", zeros(4, 3)), ("scalar", tensor(1f))]);
+
+        using var file = SafetensorsFile.Open(Path);
+        Tensor[] targets = [zeros(1, 4), zeros(1), zeros(1, 3, 1), zeros([])];
+
+        Assert.All(targets, target => Assert.Throws<SafetensorsException>(() => file.ReadRowsInto("t", target, 0)));
+        Assert.Throws<SafetensorsException>(() => file.ReadRowsInto("scalar", zeros(1), 0));
+        Assert.Throws<ArgumentException>(() => file.ReadRowsInto("t", zeros(3, 2).t(), 0));
+    }
+
     [Fact]
     public void ReadAllInto_OfAnotherNetwork_NamesEveryDifferenceAndTouchesNothing()
     {

@@ -77,9 +77,9 @@ public sealed class UpdateLoopTests : IDisposable
     }
 
     [Theory]
-    [InlineData("altered", "state.safetensors': expected SHA-256")]
-    [InlineData("cut off", "state.safetensors': expected")]
-    [InlineData("no state", "state.safetensors': expected")]
+    [InlineData("altered", "state-0.safetensors': expected SHA-256")]
+    [InlineData("cut off", "state-0.safetensors': expected")]
+    [InlineData("no state", "state-0.safetensors': expected")]
     [InlineData("no manifest", "manifest.json': expected the manifest of a checkpoint, got no file")]
     public async Task Loop_FromADamagedCheckpoint_GoesOnFromTheOneBefore_AndEndsWithTheSameResult(string damage, string reason)
     {
@@ -177,7 +177,7 @@ public sealed class UpdateLoopTests : IDisposable
 
     private void Damage(CheckpointManifest checkpoint, string how)
     {
-        var (state, manifest) = (_store.PathOf($"{checkpoint.Path}/state.safetensors"), _store.PathOf($"{checkpoint.Path}/manifest.json"));
+        var (state, manifest) = (_store.PathOf($"{checkpoint.Path}/state-0.safetensors"), _store.PathOf($"{checkpoint.Path}/manifest.json"));
         var bytes = File.ReadAllBytes(state);
         switch (how)
         {

@@ -37,7 +37,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [Fact]
     public async Task Checkpoints_LeftBeyondByALostRun_DoNotCountAsTheOnesToKeep()
     {
-        cluster.Store.Write($"{Checkpoints}/step-00000999/state.safetensors", stream => stream.Write("damaged"u8));
+        cluster.Store.Write($"{Checkpoints}/step-00000999/state-0.safetensors", stream => stream.Write("damaged"u8));
         var lease = WorkerCluster.Lease(TrainingStage.DiscreteVae);
         var kept = new List<string>();
 
