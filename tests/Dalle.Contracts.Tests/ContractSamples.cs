@@ -11,7 +11,7 @@ internal static class ContractSamples
     public static TrainingSpec Spec { get; } = new()
     {
         Preset = "tiny", Dataset = "scenes", Model = "my-model", Seed = ulong.MaxValue, DiscreteVaeUpdates = 3, PriorUpdates = 4, CheckpointEvery = 5,
-        KeepCheckpoints = 6, ThreadsPerWorker = 7,
+        KeepCheckpoints = 6, ThreadsPerWorker = 7, Replicas = 8, Shards = 9, CompressionRank = 10,
     };
 
     public static CheckpointManifest Checkpoint { get; } = new(TrainingStage.Prior, 500, "jobs/a/prior-500");
@@ -32,7 +32,15 @@ internal static class ContractSamples
         Remaining = TimeSpan.FromSeconds(10), SmallestGradientScale = 11, LargestGradientScale = 12, SkippedUpdates = 13,
     };
 
-    private static DeviceStatus Device { get; } = new("cpu", 2, [new("a/0/0", TrainingStage.Prior)]);
+    private static DeviceStatus Device { get; } = new("cpu", 2, [new("a", TrainingStage.Prior, 3, "0-1/0")]);
+
+    private static DataPlaneAddress Address { get; } = new("a-silo", "127.0.0.1:5", "a-machine", "/a/socket");
+
+    private static WorkerPlacement Placement { get; } = new(3, 4, [new("a-silo", Address, 1, 2, 3, 4)]);
+
+    private static ShardSnapshot Snapshot { get; } = new(TrainingStage.Prior, 5, [new(1, 2)]);
+
+    private static RestorePoint RestorePoint { get; } = new(5, [new(new(1, 2), "a-silo", "another")]);
 
     private static ModelManifest Model { get; } = new()
     {
@@ -59,6 +67,7 @@ internal static class ContractSamples
         new CheckpointSkipped(Checkpoint, "the file is cut off") { Sequence = 7, At = At },
         new ModelPublished("m") { Sequence = 7, At = At },
         new SampleReplaced(TrainingStage.Encode, 2, 3, "not what it was") { Sequence = 7, At = At },
+        new WorkersPlaced(2, ["127.0.0.1:5"], 3, "a silo has joined", 4.5) { Sequence = 7, At = At },
     ];
 
     public static IReadOnlyList<GenerationEvent> GenerationEvents { get; } =
@@ -84,11 +93,20 @@ internal static class ContractSamples
             Submitted = At, DiscreteVae = DiscreteVae, Reconstruction = Reconstruction, Prior = Prior,
             StageSeconds = new Dictionary<TrainingStage, double> { [TrainingStage.Encode] = 1.5 },
         },
-        new StageLease { Epoch = 3, Stage = TrainingStage.Prior, Spec = Spec, Checkpoint = Checkpoint, Metrics = new Dictionary<string, double> { ["psnr"] = 20.5 } },
+        new StageLease { Epoch = 3, Stage = TrainingStage.Prior, Spec = Spec, Checkpoint = Checkpoint, Metrics = new Dictionary<string, double> { ["psnr"] = 20.5 }, Placement = Placement, Snapshot = RestorePoint },
+        Placement,
+        Placement.Hosts[0],
+        Address,
+        new ShardHoldings(Address, 2, true, [Snapshot]),
+        Snapshot,
+        Snapshot.Pieces[0],
+        RestorePoint,
+        RestorePoint.Transfers[0],
         new ProgressReport(Prior),
         new CheckpointReport(Checkpoint),
         new DoneReport(Model),
-        new StoppedReport(),
+        new StoppedReport(Leaving: true),
+        new PeerLostReport("a-silo", true, "closed"),
         new FailedReport("disk full"),
         new SiloPlacement(),
         new SiloReport("127.0.0.1:5", Device),

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using Dalle.Cli.Hosting;
 using Dalle.Cli.Rendering;
-using Dalle.Contracts.Training;
 using Spectre.Console;
 
 namespace Dalle.Cli.Commands;
@@ -26,7 +25,7 @@ internal static class ClusterCommand
         foreach (var silo in silos)
         {
             string[] cells = silo.Device is { } device
-                ? [silo.Address, device.Device, device.Threads.ToString(CultureInfo.InvariantCulture), string.Join(", ", device.Stages.Select(stage => $"{WorkerId.Parse(stage.Worker).Job} ({StageNames.Of(stage.Stage)})"))]
+                ? [silo.Address, device.Device, device.Threads.ToString(CultureInfo.InvariantCulture), string.Join(", ", device.Stages.Select(stage => $"{stage.Job} ({StageNames.Of(stage.Stage)}, epoch {stage.Epoch}, workers {stage.Workers})"))]
                 : [silo.Address, "does not answer", "", ""];
             table.AddRow([.. cells.Select(cell => new Text(cell))]);
         }

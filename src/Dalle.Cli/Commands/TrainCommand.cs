@@ -20,11 +20,14 @@ internal static class TrainCommand
         var prior = new Option<int?>("--prior-updates") { Description = "Updates of the prior. Default: the preset's.", HelpName = "N" }.AtLeast(1);
         var checkpoint = new Option<int>("--checkpoint-every") { Description = "Updates from one checkpoint to the next.", HelpName = "N", DefaultValueFactory = _ => 500 }.AtLeast(1);
         var threads = new Option<int>("--threads") { Description = "Threads it computes with: part of what decides the weights to the last bit.", HelpName = "N", DefaultValueFactory = _ => 2 }.AtLeast(1);
+        var replicas = new Option<int>("--replicas") { Description = "Copies of the parameters that share every batch. Part of the job: silos that come and go change nothing of what is computed.", HelpName = "N", DefaultValueFactory = _ => 1 }.AtLeast(1);
+        var shards = new Option<int>("--shards") { Description = "Workers that share the parameters of each copy.", HelpName = "N", DefaultValueFactory = _ => 1 }.AtLeast(1);
+        var rank = new Option<int?>("--compression-rank") { Description = "Rank that the prior's gradients are compressed to between replicas; 0 for no compression. Default: the preset's.", HelpName = "N" }.AtLeast(0);
         var previews = new Option<DirectoryInfo?>("--previews") { Description = "Folder to keep what it shows while training in: reconstructions and drawn captions, a PNG for each evaluation.", HelpName = "DIR" };
         var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
         var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
         {
-            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, previews, detach,
+            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, replicas, shards, rank, previews, detach,
         };
         command.SetAction((parsed, cancellationToken) => Run(
             CommandContext.Of(parsed),
@@ -38,6 +41,9 @@ internal static class TrainCommand
                 PriorUpdates = parsed.GetValue(prior),
                 CheckpointEvery = parsed.GetValue(checkpoint),
                 ThreadsPerWorker = parsed.GetValue(threads),
+                Replicas = parsed.GetValue(replicas),
+                Shards = parsed.GetValue(shards),
+                CompressionRank = parsed.GetValue(rank),
             },
             parsed.GetValue(previews)?.FullName,
             parsed.GetValue(detach),

@@ -31,6 +31,7 @@ internal sealed class TrainingLog(TextWriter output, TimeProvider clock, TimeSpa
             CheckpointSkipped skipped =>
                 $"warning: the checkpoint of {StageNames.Of(skipped.Checkpoint.Stage)} {Figures.Count(skipped.Checkpoint.Step)} cannot be read, so an older one is taken: {skipped.Reason}",
             SampleReplaced replaced => $"warning: sample {replaced.Sample} cannot be read, sample {replaced.StandIn} stands in for it: {replaced.Reason}",
+            WorkersPlaced placed => $"workers placed on {string.Join(", ", placed.Silos)} (epoch {placed.Epoch}), from update {Figures.Count(placed.FromStep)}: {placed.Cause}",
             ModelPublished published => $"model {published.Model} published",
             DiscreteVaeStepCompleted or PriorStepCompleted or StageAdvanced when IsDue() => StepLine(progress),
             _ => null,

@@ -26,8 +26,16 @@ internal sealed class StageAttempts(int most)
     }
 
     /// <summary>The try failed, or could not begin.</summary>
-    public void Failed(TrainingStage stage, string reason)
+    /// <param name="stage">The stage.</param>
+    /// <param name="step">Updates done in the newest checkpoint: one that the try has written itself is a state of its own.</param>
+    /// <param name="reason">One line for people.</param>
+    public void Failed(TrainingStage stage, int step, string reason)
     {
+        if (_from is not { } from || from.Stage != stage || from.Step < step)
+        {
+            Begin(stage, step);
+        }
+
         Count++;
         if (Count >= most)
         {

@@ -225,7 +225,7 @@ internal sealed partial class TrainingJobGrain(
             }
             catch (Exception lost)
             {
-                attempts.Failed(job.State.Stage, lost.Message);
+                attempts.Failed(job.State.Stage, job.State.Checkpoint?.Step ?? 0, lost.Message);
                 LogWorkerLost(logger, lost, JobId, job.State.Stage, attempts.Count);
                 cause = new(lost.Message, clock.GetTimestamp(), cause.Lost);
                 await Delay(cancellationToken);
@@ -270,7 +270,7 @@ internal sealed partial class TrainingJobGrain(
         switch (last)
         {
             case PeerLostReport lost:
-                attempts.Failed(job.State.Stage, lost.Reason);
+                attempts.Failed(job.State.Stage, job.State.Checkpoint?.Step ?? 0, lost.Reason);
                 LogPeerLost(logger, JobId, lost.Silo, job.State.Epoch, lost.Reason);
                 if (attempts.Count > 1)
                 {

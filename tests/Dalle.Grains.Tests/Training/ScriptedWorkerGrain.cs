@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Training;
-using Orleans.Placement;
 using Orleans.Runtime;
 
 namespace Dalle.Grains.Tests.Training;
@@ -88,15 +88,14 @@ public static class WorkerScripts
 }
 
 /// <summary>A worker that computes nothing and says what its script says. It keeps the contract of leases and stops.</summary>
-/// <remarks>Placed by its key: by load, as by default, every worker may come to stand on the silo that tells of its load first.</remarks>
-[HashBasedPlacement]
+[SiloPlacement]
 public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorkerGrain
 {
     private TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _epoch;
     private long _stopped;
 
-    private WorkerScript Script => WorkerScripts.Of(WorkerId.Parse(this.GetPrimaryKeyString()).Job);
+    private WorkerScript Script => WorkerScripts.Of(JobSilo.Parse(this.GetPrimaryKeyString()).Job);
 
     public async IAsyncEnumerable<WorkerReport> Run(StageLease lease, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -154,7 +153,7 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
         }
     }
 
-    public Task Stop(long epoch, CancellationToken cancellationToken = default)
+    public Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default)
     {
         _stopped = Math.Max(_stopped, epoch);
         if (_epoch <= _stopped)

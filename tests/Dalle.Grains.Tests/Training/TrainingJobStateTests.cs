@@ -9,6 +9,8 @@ public sealed class TrainingJobStateTests
 {
     private static readonly TrainingSpec Spec = new() { Preset = "test", Dataset = "scenes", Model = "m", Seed = 1 };
 
+    private static readonly WorkerPlacement Placement = new(1, 1, [new("a-silo", null, 0, 1, 0, 1)]);
+
     private static readonly TrainingJobState Running = new TrainingJobState().Start(Spec, DateTimeOffset.UnixEpoch);
 
     [Fact]
@@ -39,8 +41,8 @@ public sealed class TrainingJobStateTests
         var checkpoint = new CheckpointManifest(TrainingStage.Prepare, 10, "jobs/j/checkpoints/prepare/step-00000010");
         var state = Running.Name(checkpoint).NextLease();
 
-        Assert.Equal(checkpoint, state.Lease().Checkpoint);
-        Assert.Equal(1, state.Lease().Epoch);
+        Assert.Equal(checkpoint, state.Lease(Placement, null).Checkpoint);
+        Assert.Equal(1, state.Lease(Placement, null).Epoch);
     }
 
     [Fact]

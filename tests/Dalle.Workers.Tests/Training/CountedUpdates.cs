@@ -1,23 +1,34 @@
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
-using Dalle.Model.Safetensors;
+using Dalle.Model.Parameters;
+using Dalle.Model.Training;
 using Dalle.Workers.Training;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Tests.Training;
 
-/// <summary>Updates that learn nothing but how many there were: the state is the sum of the batches, and a batch is its step's number.</summary>
-internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<int>, ICheckpointed
+/// <summary>Updates that learn nothing but how many there were: the only parameter is the sum of the batches, and a batch is its step's number.</summary>
+internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<int>, IShardedTrainer
 {
-    private readonly Tensor _sum = zeros(1, dtype: ScalarType.Int64);
+    /// <summary>The network's declaration.</summary>
+    public static IReadOnlyList<ParameterSpec> Declaration { get; } = [new("sum", ParameterKind.Bias, 0, 0, 1)];
 
     public int Count => count;
 
     public int EvaluateEvery => evaluateEvery;
 
-    public ICheckpointed State => this;
+    public IShardedTrainer Trainer => this;
 
     public int Step { get; set; }
+
+    public ParameterStore Network { get; } = new(Declaration, Precision.Float32, CPU, trains: true);
+
+    public ParameterStore Held => Network;
+
+    public Tensor HeldAverage => Network.Master;
+
+    public ParameterStore Average => Network;
 
     /// <summary>Called on the device's thread before each update.</summary>
     public Action<int> Before { get; set; } = _ => { };
@@ -43,13 +54,21 @@ internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<in
         return step;
     }
 
-    TrainingEvent? IUpdates<int>.Step(int step, int batch, Pace? pace)
+    public WorkerShare Gradients(int step, int batch, int worker, bool measure)
     {
         Before(step);
         Assert.Equal(step, batch);
+        Network.Gradient.fill_(Number(batch));
+        return new([], []);
+    }
+
+    public double SquaredNorm() => Math.Pow(Network.Gradient.norm().item<float>(), 2);
+
+    public TrainingEvent? Apply(int step, Verdict verdict, Pace? pace)
+    {
+        Assert.Equal(step, verdict.Norm);
         Done.Add(step);
-        using var number = tensor([(long)batch]);
-        _sum.add_(number, One);
+        Network.Master.add_(Network.Gradient, One);
         Step = step + 1;
         if (pace is not { } reported)
         {
@@ -66,13 +85,13 @@ internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<in
         return [new DiscreteVaeEvaluated { Step = step }];
     }
 
-    public void Save() => Saved = _sum.item<long>();
+    public void Save() => Saved = (long)Network.Master.item<float>();
 
-    public IEnumerable<(string Name, Tensor Tensor)> NamedState() => [("sum", _sum)];
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() => [("parameters.sum", Network.View(Network.Master, "sum"))];
 
     public void OnRestored()
     {
     }
 
-    public void Dispose() => _sum.Dispose();
+    public void Dispose() => Network.Dispose();
 }

@@ -24,7 +24,7 @@ public sealed class DamagedSamplesTests(WorkerCluster cluster) : IClassFixture<W
         var reports = new List<WorkerReport>();
         for (var stage = TrainingStage.Prepare; stage <= TrainingStage.Publish; stage++)
         {
-            reports.AddRange(await cluster.Run("damaged", WorkerCluster.Lease(stage, (long)stage, folder), null, Token));
+            reports.AddRange(await cluster.Run("damaged", cluster.Lease(stage, (long)stage, folder), null, Token));
             Assert.IsType<DoneReport>(reports[^1]);
         }
 
@@ -44,7 +44,7 @@ public sealed class DamagedSamplesTests(WorkerCluster cluster) : IClassFixture<W
             Damage(folder, "train", new SceneDataset().ReadPicture(i));
         }
 
-        var report = Assert.IsType<FailedReport>((await cluster.Run("ruined", WorkerCluster.Lease(TrainingStage.Prepare, 1, folder), null, Token))[^1]);
+        var report = Assert.IsType<FailedReport>((await cluster.Run("ruined", cluster.Lease(TrainingStage.Prepare, 1, folder), null, Token))[^1]);
 
         Assert.Contains($"None of {Samples} samples can be read.", report.Reason, StringComparison.Ordinal);
     }
@@ -80,7 +80,7 @@ public sealed class DamagedSamplesTests(WorkerCluster cluster) : IClassFixture<W
         const string Job = "encoded";
         foreach (var stage in new[] { TrainingStage.Tokenizer, TrainingStage.DiscreteVae, TrainingStage.Encode })
         {
-            await cluster.Run(Job, WorkerCluster.Lease(stage, 1, folder), null, Token);
+            await cluster.Run(Job, cluster.Lease(stage, 1, folder), null, Token);
         }
 
         var tokens = cluster.Store.PathOf($"jobs/{Job}/tokens.bin");
@@ -88,20 +88,20 @@ public sealed class DamagedSamplesTests(WorkerCluster cluster) : IClassFixture<W
         var written = File.GetLastWriteTimeUtc(tokens).AddDays(-1);
         File.SetLastWriteTimeUtc(tokens, written);
 
-        await cluster.Run(Job, WorkerCluster.Lease(TrainingStage.Encode, 2, folder), null, Token);
+        await cluster.Run(Job, cluster.Lease(TrainingStage.Encode, 2, folder), null, Token);
         Assert.Equal(written, File.GetLastWriteTimeUtc(tokens));
 
         // One that is cut off is made again, to the same bytes.
         await File.WriteAllBytesAsync(tokens, encoded[..^9], Token);
-        await cluster.Run(Job, WorkerCluster.Lease(TrainingStage.Encode, 3, folder), null, Token);
+        await cluster.Run(Job, cluster.Lease(TrainingStage.Encode, 3, folder), null, Token);
         Assert.Equal(encoded, await File.ReadAllBytesAsync(tokens, Token));
 
         // Another encoder: its pictures are encoded anew, and the prior takes no tokens but its own.
-        var other = WorkerCluster.Lease(TrainingStage.DiscreteVae, 4, folder);
+        var other = cluster.Lease(TrainingStage.DiscreteVae, 4, folder);
         await cluster.Run(Job, other with { Spec = other.Spec with { DiscreteVaeUpdates = 10 } }, null, Token);
-        var refused = Assert.IsType<FailedReport>((await cluster.Run(Job, WorkerCluster.Lease(TrainingStage.Prior, 5, folder), null, Token))[^1]);
-        await cluster.Run(Job, WorkerCluster.Lease(TrainingStage.Encode, 6, folder), null, Token);
-        var trained = await cluster.Run(Job, WorkerCluster.Lease(TrainingStage.Prior, 7, folder), null, Token);
+        var refused = Assert.IsType<FailedReport>((await cluster.Run(Job, cluster.Lease(TrainingStage.Prior, 5, folder), null, Token))[^1]);
+        await cluster.Run(Job, cluster.Lease(TrainingStage.Encode, 6, folder), null, Token);
+        var trained = await cluster.Run(Job, cluster.Lease(TrainingStage.Prior, 7, folder), null, Token);
 
         Assert.Contains("the job's encoder has changed", refused.Reason, StringComparison.Ordinal);
         using (var cache = TokenCacheReader.Open(tokens))

@@ -17,7 +17,7 @@ public sealed class JobPlanTests : IDisposable
 
     private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-plan-").FullName);
     private readonly DeviceThread _device = new(torch.CPU, threads: 1);
-    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
+    private readonly StageRun _run = new(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
 
     public static TheoryData<string> Presets => [.. Preset.All.Select(preset => preset.Name)];
 
@@ -183,6 +183,6 @@ public sealed class JobPlanTests : IDisposable
     private StageContext Context(Func<TrainingSpec, TrainingSpec>? change = null, string preset = "test")
     {
         var spec = new TrainingSpec { Preset = preset, Dataset = "scenes", Model = "m" };
-        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = change?.Invoke(spec) ?? spec }, "j", new JobFolder(_store, "j"), _device, TimeProvider.System, _run);
+        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = change?.Invoke(spec) ?? spec, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, TimeProvider.System, _run);
     }
 }

@@ -1,3 +1,5 @@
+using System.Net;
+using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
@@ -14,7 +16,7 @@ public sealed class UpdateLoopTests : IDisposable
     private readonly ArtifactStore _store = new(Directory.CreateTempSubdirectory("dalle-loop-").FullName);
     private readonly DeviceThread _device = new(torch.CPU, threads: 1);
     private readonly FakeTimeProvider _clock = new();
-    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
+    private readonly StageRun _run = new(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -67,7 +69,7 @@ public sealed class UpdateLoopTests : IDisposable
         StopAfter(first, 9);
         var stopped = await Run(first);
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 8);
-        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
+        using var run = new StageRun(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
 
         var reports = await Run(rest, run, stopped.OfType<CheckpointReport>().Last().Checkpoint);
 
@@ -88,7 +90,7 @@ public sealed class UpdateLoopTests : IDisposable
         var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
         Damage(checkpoint, damage);
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
+        using var run = new StageRun(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
 
         var reports = await Run(rest, run, checkpoint);
 
@@ -106,7 +108,7 @@ public sealed class UpdateLoopTests : IDisposable
         var checkpoints = (await Run(first)).OfType<CheckpointReport>().Select(report => report.Checkpoint).ToArray();
         Array.ForEach(checkpoints, checkpoint => Damage(checkpoint, "altered"));
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
+        using var run = new StageRun(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
 
         var error = await Assert.ThrowsAsync<InvalidDataException>(() => Run(rest, run, checkpoints[^1]));
 
@@ -121,8 +123,8 @@ public sealed class UpdateLoopTests : IDisposable
         StopAfter(first, 6);
         var checkpoint = (await Run(first)).OfType<CheckpointReport>().Last().Checkpoint;
         using var rest = new CountedUpdates(count: 20, evaluateEvery: 100);
-        using var run = new StageRun(new("job/0/0", TrainingStage.DiscreteVae));
-        run.Stop();
+        using var run = new StageRun(new("j", TrainingStage.DiscreteVae, 1, "0/0"));
+        run.Stop(StateKeeping.Checkpoint);
 
         Assert.Equal("from 6, stopped", Text(await Run(rest, run, checkpoint)));
     }
@@ -163,7 +165,7 @@ public sealed class UpdateLoopTests : IDisposable
         var reached = new TaskCompletionSource();
         updates.Reading = _ => Interlocked.Increment(ref read);
         updates.Before = step => _ = step == 3 && reached.TrySetResult();
-        _run.Begin((run, abort) => new UpdateLoop<int>(Stage, Context(run, null, checkpointEvery: 1_000_000), updates).Run(abort));
+        _run.Begin((run, abort) => Loop(Context(run, null, checkpointEvery: 1_000_000), updates, abort));
         await reached.Task.WaitAsync(Token);
 
         await _run.Abort();
@@ -202,14 +204,14 @@ public sealed class UpdateLoopTests : IDisposable
     {
         if (steps == 0)
         {
-            _run.Stop();
+            _run.Stop(StateKeeping.Checkpoint);
         }
 
         updates.Before = step =>
         {
             if (step == steps - 1)
             {
-                _run.Stop();
+                _run.Stop(StateKeeping.Checkpoint);
             }
         };
     }
@@ -218,14 +220,21 @@ public sealed class UpdateLoopTests : IDisposable
 
     private async Task<List<WorkerReport>> Run(CountedUpdates updates, StageRun run, CheckpointManifest? checkpoint)
     {
-        run.Begin((begun, abort) => new UpdateLoop<int>(Stage, Context(begun, checkpoint, checkpointEvery: 6), updates).Run(abort));
+        run.Begin((begun, abort) => Loop(Context(begun, checkpoint, checkpointEvery: 6), updates, abort));
         return await run.Reports.ReadAllAsync(Token).ToListAsync(Token);
     }
 
     private StageContext Context(StageRun run, CheckpointManifest? checkpoint, int checkpointEvery)
     {
         var spec = new TrainingSpec { Preset = "test", Dataset = "scenes", Model = "m", CheckpointEvery = checkpointEvery, ThreadsPerWorker = 1 };
-        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint }, "j", new JobFolder(_store, "j"), _device, _clock, run);
+        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, _clock, run);
+    }
+
+    private static async Task<WorkerReport> Loop(StageContext context, CountedUpdates updates, CancellationToken abort)
+    {
+        var grid = new WorkerGrid(1, 1, [new(new("silo", new(IPAddress.Loopback, 1)), 0, 1, 0, 1)], own: 0);
+        using var workers = new HostedWorkers<int>(context, updates, grid, new(new(CountedUpdates.Declaration, 1), 0, 1), new(Rank: 0), abort);
+        return await new UpdateLoop<int>(context, updates, workers).Run(abort);
     }
 
     private static string Text(IEnumerable<WorkerReport> reports) => string.Join(", ", reports.Select(report => report switch

@@ -1,4 +1,5 @@
 using Dalle.Contracts.Training;
+using Dalle.Grains.Hosting;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Hosting;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,7 +15,7 @@ public sealed class WorkerCluster : IAsyncLifetime
     public WorkerCluster()
     {
         var builder = new InProcessTestClusterBuilder(initialSilosCount: 1);
-        builder.ConfigureSilo((_, silo) => silo.AddDalleWorkers(options => (options.ArtifactFolder, options.DeviceThreads) = (Folder, 1)));
+        builder.ConfigureSilo((_, silo) => silo.AddDalleGrains().AddDalleWorkers(options => (options.ArtifactFolder, options.DeviceThreads) = (Folder, 1)));
         _cluster = builder.Build();
     }
 
@@ -31,13 +32,16 @@ public sealed class WorkerCluster : IAsyncLifetime
         Directory.Delete(Folder, recursive: true);
     }
 
-    public IWorkerGrain Worker(string job) => _cluster.Client.GetGrain<IWorkerGrain>(new WorkerId(job, 0, 0).ToString());
+    public IWorkerGrain Worker(string job) => _cluster.Client.GetGrain<IWorkerGrain>(new JobSilo(job, Silo).ToString());
+
+    private string Silo => _cluster.Silos[0].SiloAddress.ToParsableString();
 
     /// <summary>A lease of the test preset: 25 updates of either network, a checkpoint after every 5, of which 2 are kept.</summary>
-    public static StageLease Lease(TrainingStage stage, long epoch = 1, string dataset = "scenes") => new()
+    public StageLease Lease(TrainingStage stage, long epoch = 1, string dataset = "scenes") => new()
     {
         Epoch = epoch,
         Stage = stage,
+        Placement = SingleHost.On(Silo),
         Spec = new()
         {
             Preset = "test", Dataset = dataset, Model = "m", Seed = 3, DiscreteVaeUpdates = 25, PriorUpdates = 25, CheckpointEvery = 5, KeepCheckpoints = 2, ThreadsPerWorker = 1,

@@ -14,7 +14,7 @@ public sealed class WorkerDrainTests : IDisposable
     private readonly FakeTimeProvider _clock = new();
     private readonly SiloLife _silo = new();
     private readonly WorkerDrain _drain;
-    private readonly StageRun _run = new(new("job/0/0", TrainingStage.DiscreteVae));
+    private readonly StageRun _run = new(new("job", TrainingStage.DiscreteVae, 1, "0/0"));
 
     public WorkerDrainTests()
     {
@@ -30,7 +30,7 @@ public sealed class WorkerDrainTests : IDisposable
     public void Running_ListsTheStagesOfRuns_UntilTheyAreLeft()
     {
         _drain.Enter(_run);
-        Assert.Equal([new("job/0/0", TrainingStage.DiscreteVae)], _drain.Running);
+        Assert.Equal([new("job", TrainingStage.DiscreteVae, 1, "0/0")], _drain.Running);
 
         _drain.Leave(_run);
         Assert.Empty(_drain.Running);
@@ -44,7 +44,7 @@ public sealed class WorkerDrainTests : IDisposable
 
         var stopping = _silo.OnStop(Token);
 
-        Assert.True(_run.Stopping);
+        Assert.Equal((StateKeeping.Checkpoint, true), (_run.Stopping, _run.Leaving));
         Assert.False(stopping.IsCompleted);
         _run.Dispose();
         await stopping;
@@ -73,7 +73,7 @@ public sealed class WorkerDrainTests : IDisposable
 
         await _silo.OnStop(Token);
 
-        Assert.False(_run.Stopping);
+        Assert.Null(_run.Stopping);
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class WorkerDrainTests : IDisposable
 
         _drain.Enter(_run);
 
-        Assert.True(_run.Stopping);
+        Assert.Equal((StateKeeping.Checkpoint, true), (_run.Stopping, _run.Leaving));
     }
 
     private sealed class SiloLife() : LifecycleSubject(NullLogger.Instance), ISiloLifecycle

@@ -17,7 +17,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     public async Task Stage_SavesOnSchedule_AndDeletesOldCheckpointsOnlyOnceTheNewestIsNamed()
     {
         var there = new List<string>();
-        var reports = await Run(WorkerCluster.Lease(TrainingStage.DiscreteVae), report =>
+        var reports = await Run(cluster.Lease(TrainingStage.DiscreteVae), report =>
         {
             if (report is CheckpointReport)
             {
@@ -38,7 +38,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     public async Task Checkpoints_LeftBeyondByALostRun_DoNotCountAsTheOnesToKeep()
     {
         cluster.Store.Write($"{Checkpoints}/step-00000999/state-0.safetensors", stream => stream.Write("damaged"u8));
-        var lease = WorkerCluster.Lease(TrainingStage.DiscreteVae);
+        var lease = cluster.Lease(TrainingStage.DiscreteVae);
         var kept = new List<string>();
 
         await Run(lease with { Spec = lease.Spec with { KeepCheckpoints = 1 } }, report =>
@@ -54,12 +54,12 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [Fact]
     public async Task Stage_StoppedAndResumed_SavesWhereItStopped_AndEndsWithTheSameBytes()
     {
-        await cluster.Run($"{_job}-undisturbed", WorkerCluster.Lease(TrainingStage.DiscreteVae), null, Token);
-        var stopped = await Run(WorkerCluster.Lease(TrainingStage.DiscreteVae), report =>
-            report is CheckpointReport { Checkpoint.Step: 5 } ? cluster.Worker(_job).Stop(1, Token) : Task.CompletedTask);
+        await cluster.Run($"{_job}-undisturbed", cluster.Lease(TrainingStage.DiscreteVae), null, Token);
+        var stopped = await Run(cluster.Lease(TrainingStage.DiscreteVae), report =>
+            report is CheckpointReport { Checkpoint.Step: 5 } ? cluster.Worker(_job).Stop(1, cancellationToken: Token) : Task.CompletedTask);
         var checkpoint = Assert.IsType<CheckpointReport>(stopped.FindLast(report => report is CheckpointReport)).Checkpoint;
 
-        var resumed = await Run(WorkerCluster.Lease(TrainingStage.DiscreteVae, epoch: 2) with { Checkpoint = checkpoint });
+        var resumed = await Run(cluster.Lease(TrainingStage.DiscreteVae, epoch: 2) with { Checkpoint = checkpoint });
 
         Assert.Equal(new StoppedReport(), stopped[^1]);
         Assert.InRange(checkpoint.Step, 5, 24);
@@ -71,11 +71,11 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [Fact]
     public async Task Stop_OfARunThatHasYetToCome_EndsItAtOnce_AndALaterOneRuns()
     {
-        await cluster.Worker(_job).Stop(1, Token);
+        await cluster.Worker(_job).Stop(1, cancellationToken: Token);
 
-        var stopped = await Run(WorkerCluster.Lease(TrainingStage.DiscreteVae));
+        var stopped = await Run(cluster.Lease(TrainingStage.DiscreteVae));
         var checkpoint = Assert.Single(stopped.OfType<CheckpointReport>()).Checkpoint;
-        var later = await Run(WorkerCluster.Lease(TrainingStage.DiscreteVae, epoch: 2) with { Checkpoint = checkpoint });
+        var later = await Run(cluster.Lease(TrainingStage.DiscreteVae, epoch: 2) with { Checkpoint = checkpoint });
 
         Assert.Equal((0, new StoppedReport()), (checkpoint.Step, stopped[^1]));
         Assert.Equal(new DoneReport(), later[^1]);
@@ -84,9 +84,9 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [Fact]
     public async Task Run_OfAnOlderLease_IsRefused()
     {
-        await Run(WorkerCluster.Lease(TrainingStage.Prepare, epoch: 4));
+        await Run(cluster.Lease(TrainingStage.Prepare, epoch: 4));
 
-        var error = await Assert.ThrowsAsync<StaleLeaseException>(() => Run(WorkerCluster.Lease(TrainingStage.Prepare, epoch: 3)));
+        var error = await Assert.ThrowsAsync<StaleLeaseException>(() => Run(cluster.Lease(TrainingStage.Prepare, epoch: 3)));
 
         Assert.Equal((3, 4), (error.Offered, error.Current));
     }
@@ -97,7 +97,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
         await using var first = cluster.Worker(_job).Run(Endless(epoch: 1), Token).WithBatchSize(1).GetAsyncEnumerator(Token);
         Assert.True(await first.MoveNextAsync());
 
-        var second = await Run(WorkerCluster.Lease(TrainingStage.Prepare, epoch: 2));
+        var second = await Run(cluster.Lease(TrainingStage.Prepare, epoch: 2));
 
         Assert.Equal(new DoneReport(), second[^1]);
         await Assert.ThrowsAnyAsync<Exception>(async () =>
@@ -130,7 +130,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [Fact]
     public async Task Stage_AfterPrepare_TrainsByThePresetAsItWasThen()
     {
-        var lease = WorkerCluster.Lease(TrainingStage.Prepare);
+        var lease = cluster.Lease(TrainingStage.Prepare);
         lease = lease with { Spec = lease.Spec with { DiscreteVaeUpdates = null } };
         await Run(lease);
         var plan = cluster.Store.PathOf($"jobs/{_job}/job.json");
@@ -147,14 +147,14 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     [InlineData("huge", "scenes", "huge")]
     public async Task Stage_ThatCannotBegin_FailsWithTheReason(string preset, string dataset, string named)
     {
-        var lease = WorkerCluster.Lease(TrainingStage.Prepare, dataset: dataset);
+        var lease = cluster.Lease(TrainingStage.Prepare, dataset: dataset);
 
         var report = Assert.IsType<FailedReport>(Assert.Single(await Run(lease with { Spec = lease.Spec with { Preset = preset } })));
 
         Assert.Contains(named, report.Reason, StringComparison.Ordinal);
     }
 
-    private static StageLease Endless(long epoch) => WorkerCluster.Lease(TrainingStage.DiscreteVae, epoch) is var lease
+    private static StageLease Endless(long epoch) => cluster.Lease(TrainingStage.DiscreteVae, epoch) is var lease
         ? lease with { Spec = lease.Spec with { DiscreteVaeUpdates = 1_000_000 } }
         : throw new InvalidOperationException();
 

@@ -47,6 +47,15 @@ internal sealed record JobObject
 
     public required int Threads { get; init; }
 
+    /// <summary>Copies of the parameters that share every batch.</summary>
+    public required int Replicas { get; init; }
+
+    /// <summary>Workers that share the parameters of each copy.</summary>
+    public required int Shards { get; init; }
+
+    /// <summary>Rank that the prior's gradients are compressed to between replicas; null for the preset's.</summary>
+    public required int? CompressionRank { get; init; }
+
     /// <summary>Updates done in the checkpoint that this stage would go on from; null if there is none yet.</summary>
     public required int? CheckpointStep { get; init; }
 
@@ -73,6 +82,9 @@ internal sealed record JobObject
         CheckpointEvery = job.Spec.CheckpointEvery,
         KeepCheckpoints = job.Spec.KeepCheckpoints,
         Threads = job.Spec.ThreadsPerWorker,
+        Replicas = job.Spec.Replicas,
+        Shards = job.Spec.Shards,
+        CompressionRank = job.Spec.CompressionRank,
         CheckpointStep = job.Checkpoint?.Step,
         StageSeconds = job.StageSeconds,
         Figures = JobFigures.Of(job),

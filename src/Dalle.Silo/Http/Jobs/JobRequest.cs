@@ -52,6 +52,18 @@ internal sealed class JobRequest
     [Range(1, MaxThreads), DefaultValue(2)]
     public int? Threads { get; set; }
 
+    /// <summary>Copies of the parameters that share every batch: part of the job, wherever its workers are.</summary>
+    [Range(1, TrainingSpec.MostWorkers), DefaultValue(1)]
+    public int? Replicas { get; set; }
+
+    /// <summary>Workers that share the parameters of each copy.</summary>
+    [Range(1, TrainingSpec.MostWorkers), DefaultValue(1)]
+    public int? Shards { get; set; }
+
+    /// <summary>Rank that the prior's gradients are compressed to between replicas; 0 for no compression. Default: the preset's.</summary>
+    [Range(0, int.MaxValue)]
+    public int? CompressionRank { get; set; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
 
@@ -87,6 +99,9 @@ internal sealed class JobRequest
             CheckpointEvery = CheckpointEvery ?? spec.CheckpointEvery,
             KeepCheckpoints = KeepCheckpoints ?? spec.KeepCheckpoints,
             ThreadsPerWorker = Threads ?? spec.ThreadsPerWorker,
+            Replicas = Replicas ?? spec.Replicas,
+            Shards = Shards ?? spec.Shards,
+            CompressionRank = CompressionRank,
         };
     }
 
