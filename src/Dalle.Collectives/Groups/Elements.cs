@@ -48,6 +48,9 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
         return new(new TensorElements(tensor).Memory, tensor.dtype == ScalarType.Float32 ? ElementFormat.Float32 : ElementFormat.BFloat16);
     }
 
+    /// <summary>Whether these are the very same numbers in memory, not only equal ones.</summary>
+    internal bool IsSameMemory(Elements other) => Bytes.Span == other.Bytes.Span;
+
     /// <summary>Some of them.</summary>
     /// <param name="start">The first, counted in numbers.</param>
     /// <param name="count">How many.</param>

@@ -30,6 +30,7 @@ internal sealed class Exchange : IDisposable
     /// <exception cref="OperationCanceledException">The caller gave up.</exception>
     public static async Task Run(CollectiveGroup group, CollectiveKey key, Func<Exchange, Task> operation, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         using var exchange = new Exchange(group, key, cancellationToken);
         try
         {
@@ -46,18 +47,23 @@ internal sealed class Exchange : IDisposable
         }
     }
 
-    /// <summary>Sends to a rank.</summary>
-    public void Send(int rank, int part, ReadOnlyMemory<byte> bytes)
+    /// <summary>Sends to another process.</summary>
+    /// <param name="rank">The own rank that the bytes are of.</param>
+    /// <param name="process">Whom to.</param>
+    /// <param name="part">The piece of the operation.</param>
+    /// <param name="bytes">What is sent.</param>
+    public void Send(int rank, int process, int part, ReadOnlyMemory<byte> bytes)
     {
         SentBytes += bytes.Length;
-        _ = Watch(_group.Transport.Send(_group.Members[rank].Address, Key(part, _group.Rank, rank), bytes, _ended.Token));
+        var to = _group.Processes[process];
+        _ = Watch(_group.Transport.Send(to.Address, Key(part, rank, to), bytes, _ended.Token));
     }
 
-    /// <summary>Receives from a rank.</summary>
+    /// <summary>Receives what another process sends of one of its ranks.</summary>
     public Task Receive(int rank, int part, Memory<byte> bytes)
     {
         ReceivedBytes += bytes.Length;
-        return Watch(_group.Transport.Receive(_group.Members[rank].Address, Key(part, rank, _group.Rank), bytes, _ended.Token));
+        return Watch(_group.Transport.Receive(_group.Members[rank].Address, Key(part, rank, _group.Processes[_group.Self]), bytes, _ended.Token));
     }
 
     /// <summary>Ends when all messages so far have arrived or gone.</summary>
@@ -77,7 +83,8 @@ internal sealed class Exchange : IDisposable
         _rented.ForEach(array => ArrayPool<byte>.Shared.Return(array));
     }
 
-    private MessageKey Key(int part, int from, int to) => new(_group.Epoch, _key.Step, _key.Tag, part, _group.Members[from].Number, _group.Members[to].Number);
+    // A process is told by its first rank.
+    private MessageKey Key(int part, int from, GroupProcess to) => new(_group.Epoch, _key.Step, _key.Tag, part, _group.Members[from].Number, _group.Members[to.Ranks[0]].Number);
 
     private Task Watch(Task message)
     {

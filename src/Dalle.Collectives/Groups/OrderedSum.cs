@@ -18,7 +18,10 @@ internal static class OrderedSum
     {
         if (terms.Length == 1)
         {
-            terms[0].Span.CopyTo(target);
+            if (terms[0].Span != target)
+            {
+                terms[0].Span.CopyTo(target);
+            }
         }
         else if (format == ElementFormat.Float32)
         {

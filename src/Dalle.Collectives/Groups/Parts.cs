@@ -1,13 +1,13 @@
 namespace Dalle.Collectives.Groups;
 
-/// <summary>An array divided among the ranks of a group, in rank order.</summary>
-/// <param name="Counts">Elements of each rank's part.</param>
+/// <summary>An array divided among the ranks of a group, in rank order, or among its processes.</summary>
+/// <param name="Counts">Elements of each one's part.</param>
 internal sealed record Parts(IReadOnlyList<int> Counts)
 {
     /// <summary>Parts as equal as can be: the first ones are longer by one where it does not divide.</summary>
-    public static Parts Even(int count, int ranks) => new([.. Enumerable.Range(0, ranks).Select(rank => (count / ranks) + (rank < count % ranks ? 1 : 0))]);
+    public static Parts Even(int count, int owners) => new([.. Enumerable.Range(0, owners).Select(owner => (count / owners) + (owner < count % owners ? 1 : 0))]);
 
-    /// <summary>Parts of a whole that the caller has divided.</summary>
+    /// <summary>Parts of a whole that the caller has divided among the ranks.</summary>
     /// <exception cref="ArgumentException">They are not one for each rank, or do not make up the whole.</exception>
     public static Parts Of(IReadOnlyList<int>? counts, int whole, int ranks)
     {
@@ -21,9 +21,6 @@ internal sealed record Parts(IReadOnlyList<int> Counts)
             : throw new ArgumentException($"Expected {ranks} parts of {whole} elements together, got [{string.Join(", ", counts)}].", nameof(counts));
     }
 
-    /// <summary>A rank's first element.</summary>
-    public int Start(int rank) => Counts.Take(rank).Sum();
-
-    /// <summary>A rank's part of the whole.</summary>
-    public Elements Of(Elements whole, int rank) => whole.Slice(Start(rank), Counts[rank]);
+    /// <summary>An owner's part of the whole.</summary>
+    public Elements Of(Elements whole, int owner) => whole.Slice(Counts.Take(owner).Sum(), Counts[owner]);
 }

@@ -4,25 +4,21 @@ using System.Text;
 
 namespace Dalle.Collectives.Transport;
 
-/// <summary>The messages of one job in this process: to peers in other processes over sockets, to members in this one by a copy.</summary>
+/// <summary>The messages of one job between this process and its peers.</summary>
 /// <remarks>Thread-safe. Made by <see cref="TransportEndpoint.Open"/>.</remarks>
 public sealed class JobTransport : IMessageTransport, IAsyncDisposable
 {
     private readonly TransportEndpoint _endpoint;
     private readonly TransportOptions _options;
     private readonly ConcurrentDictionary<string, PeerChannel> _peers = new();
-    private readonly LocalChannel _local;
     private readonly CancellationTokenSource _left = new();
     private readonly Lock _gate = new();
     private long _sentBytes;
     private long _receivedBytes;
     private int _epoch;
 
-    internal JobTransport(TransportEndpoint endpoint, TransportOptions options, string job, int epoch)
-    {
+    internal JobTransport(TransportEndpoint endpoint, TransportOptions options, string job, int epoch) =>
         (_endpoint, _options, Job, Number, _epoch) = (endpoint, options, job, NumberOf(job), epoch);
-        _local = new LocalChannel(options.Name, epoch);
-    }
 
     /// <summary>The job's id.</summary>
     public string Job { get; }
@@ -52,7 +48,7 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(to);
         cancellationToken.ThrowIfCancellationRequested();
-        return bytes.IsEmpty ? Task.CompletedTask : Channel(to.Name).Send(to, key, bytes, cancellationToken);
+        return bytes.IsEmpty ? Task.CompletedTask : Peer(to.Name).Send(to, key, bytes, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -60,7 +56,7 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(from);
         cancellationToken.ThrowIfCancellationRequested();
-        return bytes.IsEmpty ? Task.CompletedTask : Channel(from.Name).Receive(from, key, bytes, cancellationToken);
+        return bytes.IsEmpty ? Task.CompletedTask : Peer(from.Name).Receive(from, key, bytes, cancellationToken);
     }
 
     /// <summary>Goes on to a later epoch: what is under way fails, frames of earlier epochs are dropped from now on, and lost peers may connect again.</summary>
@@ -72,7 +68,7 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
         {
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(epoch, _epoch);
             Volatile.Write(ref _epoch, epoch);
-            foreach (var channel in Channels())
+            foreach (var (_, channel) in _peers)
             {
                 channel.BeginEpoch(epoch);
             }
@@ -92,14 +88,20 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
             _left.Cancel();
         }
 
-        await Task.WhenAll(Channels().Select(channel => channel.Leave()));
+        await Task.WhenAll(_peers.Values.Select(channel => channel.Leave()));
         _endpoint.Forget(this);
     }
 
     internal static ulong NumberOf(string job) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(job));
 
+    /// <exception cref="ArgumentException">It is this process itself.</exception>
     internal PeerChannel Peer(string name)
     {
+        if (name == Self)
+        {
+            throw new ArgumentException($"Expected a peer other than this process itself, got '{name}'.", nameof(name));
+        }
+
         if (_peers.TryGetValue(name, out var known))
         {
             return known;
@@ -124,8 +126,4 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
     internal void CountSent(int bytes) => Interlocked.Add(ref _sentBytes, bytes);
 
     internal void CountReceived(int bytes) => Interlocked.Add(ref _receivedBytes, bytes);
-
-    private IChannel Channel(string peer) => peer == Self ? _local : Peer(peer);
-
-    private IChannel[] Channels() => [_local, .. _peers.Values];
 }

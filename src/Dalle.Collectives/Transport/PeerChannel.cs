@@ -2,7 +2,7 @@ namespace Dalle.Collectives.Transport;
 
 /// <summary>The one ordered stream between this process and a peer, for one job: what is sent and waited for, over whichever connection there is.</summary>
 /// <remarks>Of two peers the one whose name comes first connects, the other waits for it: there is never more than one connection.</remarks>
-internal sealed class PeerChannel : IChannel
+internal sealed class PeerChannel
 {
     private readonly Lock _gate = new();
     private readonly JobTransport _job;
@@ -27,18 +27,21 @@ internal sealed class PeerChannel : IChannel
 
     public SendQueue Sends { get; }
 
+    /// <inheritdoc cref="IMessageTransport.Send"/>
     public Task Send(PeerAddress to, MessageKey key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         Connect(to);
         return Sends.Add(key, bytes, cancellationToken);
     }
 
+    /// <inheritdoc cref="IMessageTransport.Receive"/>
     public Task Receive(PeerAddress from, MessageKey key, Memory<byte> bytes, CancellationToken cancellationToken)
     {
         Connect(from);
         return Receives.Post(key, bytes, violation => _connection?.Break(PeerLoss.Violation, violation), cancellationToken);
     }
 
+    /// <summary>Fails what is under way of the epoch before.</summary>
     public void BeginEpoch(int epoch)
     {
         lock (_gate)
@@ -52,8 +55,10 @@ internal sealed class PeerChannel : IChannel
         }
     }
 
+    /// <summary>A fifth of a lease has passed.</summary>
     public void Tick() => _connection?.Tick();
 
+    /// <summary>Says goodbye; ends when nothing is under way any more.</summary>
     public async Task Leave()
     {
         Connection? connection;

@@ -51,7 +51,7 @@ internal static class AllReduceProcess
         // Of two peers the first connects, so the second need not know where it listens.
         PeerAddress[] addresses = rank == 0 ? [endpoint.Address, other!] : [endpoint.Address with { Name = "0" }, endpoint.Address];
         var job = endpoint.Open("benchmark", epoch: 1);
-        var group = new CollectiveGroup(job, [new(0, addresses[0]), new(1, addresses[1])], rank, epoch: 1);
+        var group = new CollectiveGroup(job, [new(0, addresses[0]), new(1, addresses[1])], epoch: 1);
         var seconds = Sizes.ToDictionary(bytes => bytes, bytes => Median(group, bytes));
         endpoint.DisposeAsync().AsTask().GetAwaiter().GetResult();
         return seconds;

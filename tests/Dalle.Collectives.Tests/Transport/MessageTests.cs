@@ -69,21 +69,11 @@ public sealed class MessageTests
     }
 
     [Fact]
-    public async Task Message_ToAMemberInThisProcess_IsCopiedWithoutASocket()
+    public async Task Message_ToThisProcessItself_IsRefused()
     {
         await using var peers = Of(1);
-        foreach (var length in (int[])[1, 100_000])
-        {
-            var (sent, early, late) = (Bytes(length), new byte[length], new byte[length]);
-            await peers.Exchange(0, 0, Key(), sent, early);
-            var sending = peers.Jobs[0].Send(peers.Addresses[0], Key(tag: 1), sent, Token);
-            await peers.Jobs[0].Receive(peers.Addresses[0], Key(tag: 1), late, Token);
-            await sending;
-            Assert.Equal(sent, early);
-            Assert.Equal(sent, late);
-        }
-
-        Assert.Equal(0, peers.Jobs[0].SentBytes);
+        await Assert.ThrowsAsync<ArgumentException>(() => peers.Jobs[0].Send(peers.Addresses[0], Key(), new byte[5], Token));
+        await Assert.ThrowsAsync<ArgumentException>(() => peers.Jobs[0].Receive(peers.Addresses[0], Key(), new byte[5], Token));
     }
 
     [Fact]
