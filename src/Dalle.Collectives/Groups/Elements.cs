@@ -32,6 +32,12 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
     /// <summary>bfloat16 numbers by their bits.</summary>
     public static Elements OfBFloat16(Memory<ushort> bits) => new(new ReinterpretedMemory<ushort>(bits).Memory, ElementFormat.BFloat16);
 
+    /// <summary>Words that are sent and gathered as they are, two elements each: to be added up they are not.</summary>
+    public static Elements OfWords(Memory<ulong> words) => new(new ReinterpretedMemory<ulong>(words).Memory, ElementFormat.Float32);
+
+    /// <summary>Some bytes of a flat tensor on the CPU, which must not be disposed of before the operation has ended.</summary>
+    internal static Memory<byte> BytesOf(Tensor bytes_N, long start, long length) => new TensorElements(bytes_N.narrow(0, start, length).DetachFromDisposeScope()).Memory;
+
     /// <summary>All elements of a tensor, which must not be disposed of before the operation has ended.</summary>
     /// <param name="tensor">Any shape; float32 or bfloat16, contiguous, on the CPU, less than 2 GiB.</param>
     /// <exception cref="ArgumentException">It is another tensor.</exception>

@@ -79,4 +79,7 @@ internal enum Signal
 
     /// <summary>What service managers send first.</summary>
     Terminate = 15,
+
+    /// <summary>Halts the process where it is, as a machine that hangs would: its connections stay open.</summary>
+    Halt = 19,
 }

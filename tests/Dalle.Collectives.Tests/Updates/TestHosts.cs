@@ -1,0 +1,124 @@
+using Dalle.Collectives.Compression;
+using Dalle.Collectives.Sharding;
+using Dalle.Collectives.Tests.Transport;
+using Dalle.Collectives.Transport;
+using Dalle.Collectives.Updates;
+
+namespace Dalle.Collectives.Tests.Updates;
+
+/// <summary>The hosts of a job, each on a thread of its own in this process, with sockets between them.</summary>
+internal sealed class TestHosts : IAsyncDisposable
+{
+    private readonly Peers _peers;
+
+    private TestHosts(Peers peers, IReadOnlyList<TestHost> hosts) => (_peers, Hosts) = (peers, hosts);
+
+    public IReadOnlyList<TestHost> Hosts { get; }
+
+    /// <summary>Hosts by their workers: first replica, replicas, first ordinal, ordinals of each.</summary>
+    public static TestHosts Of(int replicas, int shards, int rank, params (int FirstReplica, int Replicas, int FirstOrdinal, int Ordinals)[] places)
+    {
+        var peers = Peers.Of(places.Length);
+        var hosts = places.Select((place, i) => new GridHost(peers.Addresses[i], place.FirstReplica, place.Replicas, place.FirstOrdinal, place.Ordinals)).ToArray();
+        return new(peers, [.. hosts.Select((_, i) => new TestHost(new(replicas, shards, hosts, i), rank, peers.Jobs[i]))]);
+    }
+
+    /// <summary>Lets every host do something at the same time, as the device threads of processes do.</summary>
+    public async Task Run(Action<TestHost> work) => await Task.WhenAll(Hosts.Select(host => Task.Factory.StartNew(
+        () =>
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            using var untracked = TorchSharp.torch.no_grad();
+            work(host);
+        },
+        TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in Hosts)
+        {
+            host.Dispose();
+        }
+
+        await _peers.DisposeAsync();
+    }
+}
+
+/// <summary>One of them.</summary>
+internal sealed class TestHost : IDisposable
+{
+    public TestHost(WorkerGrid grid, int rank, IMessageTransport transport)
+    {
+        Grid = grid;
+        Rows = new(new ShardPlan(TestTrainer.Declaration, grid.Shards), grid.Own.FirstOrdinal, grid.Own.Ordinals);
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        Trainer = new(Rows);
+        Exchange = new(grid, Rows, Trainer, new CompressionSettings(rank), seed: 3, transport, epoch: 1);
+        Pieces = new(Rows, Trainer);
+    }
+
+    public WorkerGrid Grid { get; }
+
+    public HeldRows Rows { get; }
+
+    public TestTrainer Trainer { get; }
+
+    public GradientExchange Exchange { get; }
+
+    public StatePieces Pieces { get; }
+
+    /// <summary>Verdicts of the updates so far.</summary>
+    public List<Verdict> Verdicts { get; } = [];
+
+    /// <summary>Does an update with the others.</summary>
+    /// <param name="step">Its number.</param>
+    /// <param name="spoil">Changes a worker's gradient before it is given away.</param>
+    public void Update(int step, Action<int, TorchSharp.torch.Tensor>? spoil = null)
+    {
+        var ballots = Grid.OwnWorkers.Select((worker, i) =>
+        {
+            Trainer.Compute(step, worker);
+            spoil?.Invoke(worker, Trainer.Network.Gradient);
+            Exchange.Add(i);
+            return new Ballot { Figures = [worker, 1.0 / (worker + 1)], NotFinite = [worker], Wishes = worker == 0 ? Wishes.Snapshot : Wishes.None };
+        }).ToArray();
+        var verdict = Exchange.Prepare(step, ballots, TestContext.Current.CancellationToken);
+        if (verdict.IsFinite)
+        {
+            Exchange.Commit();
+        }
+        else
+        {
+            Exchange.Abort();
+        }
+
+        Trainer.Apply(verdict.Norm);
+        Exchange.Publish(step, TestContext.Current.CancellationToken);
+        Verdicts.Add(verdict);
+    }
+
+    /// <summary>The bytes of every piece of state that is here, and of the whole network.</summary>
+    public IReadOnlyDictionary<string, byte[]> State()
+    {
+        var state = new Dictionary<string, byte[]> { ["network"] = Trainer.Network.Master.bytes.ToArray() };
+        foreach (var ordinal in Grid.Own.OwnOrdinals)
+        {
+            using var piece = new StateBuffer(Pieces.Size(ordinal));
+            Pieces.Save(ordinal, piece);
+            state[$"ordinal {ordinal}"] = piece.Parts.SelectMany(part => part.ToArray()).ToArray();
+            foreach (var replica in Grid.Own.OwnReplicas)
+            {
+                using var error = Exchange.ReadError(replica, ordinal);
+                state[$"error {replica}/{ordinal}"] = error.bytes.ToArray();
+            }
+        }
+
+        return state;
+    }
+
+    public void Dispose()
+    {
+        Exchange.Dispose();
+        Trainer.Dispose();
+    }
+}
