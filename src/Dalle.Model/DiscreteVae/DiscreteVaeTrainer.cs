@@ -113,9 +113,10 @@ public sealed class DiscreteVaeTrainer : ICheckpointed, IDisposable
         });
 
         _network.CollectGradients();
-        var norm = _optimizer.Step(step, learningRate);
+        var norm = Math.Sqrt(_optimizer.SquaredNorm());
         if (double.IsFinite(norm))
         {
+            _optimizer.Step(step, learningRate, norm);
             using var untracked = no_grad();
             _average.Master.mul_(Number(_training.AverageDecay)).add_(_parameters.Master, Number(1 - _training.AverageDecay));
         }

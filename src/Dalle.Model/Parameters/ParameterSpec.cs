@@ -30,8 +30,14 @@ public sealed record ParameterSpec(string Name, ParameterKind Kind, double Initi
     /// <summary>Number of elements.</summary>
     public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
 
+    /// <summary>Number of rows: the first dimension.</summary>
+    public long Rows => Shape[0];
+
     /// <summary>Whether AdamW decays it: weight matrices only.</summary>
     public bool Decays => Kind is ParameterKind.Weight or ParameterKind.FullPrecisionWeight;
+
+    /// <summary>The same array with another number of rows, 0 for none.</summary>
+    public ParameterSpec WithRows(long rows) => this with { Shape = [rows, .. Shape[1..]] };
 }
 
 /// <summary>The number format that resblocks compute in.</summary>

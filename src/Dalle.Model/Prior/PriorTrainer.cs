@@ -98,11 +98,12 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
             network.AccumulateGradients(slice.Of(text_BT), slice.Of(image_BN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
         _network.CollectGradients();
         var finite = _scaledGradients?.Unscale();
-        var norm = _optimizer.Step(step, learningRate);
+        var norm = Math.Sqrt(_optimizer.SquaredNorm());
         _scales?.Observe(step, finite, skipped: !double.IsFinite(norm));
         var loss = losses.Weighted(_training.TextLossWeight);
         if (double.IsFinite(norm))
         {
+            _optimizer.Step(step, learningRate, norm);
             _plateau.Observe(loss);
         }
 

@@ -41,7 +41,7 @@ public sealed class AdamW : IDisposable
     {
         (_parameters, _config, _onePass) = (parameters, config, onePass);
         using var scope = NewDisposeScope();
-        var coded = config.Moments == MomentFormat.Paper16 ? parameters.WeightCount : 0;
+        var coded = config.Moments == MomentFormat.Paper16;
         Mean = new(parameters, coded);
         Variance = new(parameters, coded);
     }
@@ -55,26 +55,46 @@ public sealed class AdamW : IDisposable
     /// <summary>The moments by parameter, for checkpoints: float32, or the bits of 16-bit codes as int16. Views belong to the caller's dispose scope.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> NamedState() => [.. Mean.Views("optimizer.mean."), .. Variance.Views("optimizer.variance.")];
 
-    /// <summary>Applies the collected gradients and refreshes the compute copies.</summary>
-    /// <param name="step">Number of the update, counted from 0.</param>
-    /// <param name="learningRate">Step size of this update.</param>
-    /// <returns>The gradient's norm before clipping. A norm that is not finite leaves everything as it was: the update is skipped.</returns>
-    public double Step(int step, double learningRate)
+    /// <summary>The squared norm of the collected gradient, before clipping. Not finite if the gradient is not, or if it is too large to be squared in 32 bit.</summary>
+    public double SquaredNorm()
     {
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         if (_onePass)
         {
-            return OnePass(step, learningRate);
+            return AdamWKernel.SumOfSquares(_parameters.Gradient);
         }
 
-        var gradient = _parameters.Gradient;
-        var norm = gradient.norm().item<float>();
-        if (!float.IsFinite(norm))
+        // The square of a 32-bit float is exact, and its root that float again.
+        double norm = _parameters.Gradient.norm().item<float>();
+        return norm * norm;
+    }
+
+    /// <summary>Applies the collected gradient and refreshes the compute copies.</summary>
+    /// <param name="step">Number of the update, counted from 0.</param>
+    /// <param name="learningRate">Step size of this update.</param>
+    /// <param name="norm">
+    /// What the gradient is clipped by: its norm, or that of a larger one of which it is a part. Finite: an update whose gradient is not is the caller's to skip.
+    /// </param>
+    public void Step(int step, double learningRate, double norm)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        if (_onePass)
         {
-            return norm;
+            StepOnePass(step, learningRate, norm);
+        }
+        else
+        {
+            StepManyPasses(step, learningRate, norm);
         }
 
+        _parameters.RefreshCompute();
+    }
+
+    private void StepManyPasses(int step, double learningRate, double norm)
+    {
+        var gradient = _parameters.Gradient;
         if (norm > _config.GradientClip)
         {
             gradient.mul_(Number(_config.GradientClip / norm));
@@ -92,8 +112,6 @@ public sealed class AdamW : IDisposable
         }
 
         StepPart(Rest(_parameters.Master), Rest(gradient), Mean.Floats, Variance.Floats, step, learningRate);
-        _parameters.RefreshCompute();
-        return norm;
     }
 
     private void StepCoded(long start, long count, int step, double learningRate)
@@ -119,32 +137,25 @@ public sealed class AdamW : IDisposable
     // What follows the part whose moments are codes.
     private Tensor Rest(Tensor flat) => flat.narrow(0, Mean.Codes.numel(), Mean.Floats.numel());
 
-    private double OnePass(int step, double learningRate)
+    private void StepOnePass(int step, double learningRate, double norm)
     {
-        var norm = Math.Sqrt(AdamWKernel.SumOfSquares(_parameters.Gradient));
-        if (double.IsFinite(norm))
+        var factors = new AdamWFactors(
+            GradientFactor: (float)Math.Min(1, _config.GradientClip / norm),
+            Beta1: (float)_config.Beta1,
+            Beta2: (float)_config.Beta2,
+            VarianceClip: (float)_config.VarianceClip,
+            VarianceCorrection: (float)(1 / (1 - Math.Pow(_config.Beta2, step + 1))),
+            Epsilon: (float)_config.Epsilon,
+            StepSize: (float)(learningRate / (1 - Math.Pow(_config.Beta1, step + 1))),
+            Shrink: (float)(1 - (learningRate * _config.WeightDecay)));
+        var coded = Mean.Codes.numel();
+        if (coded > 0)
         {
-            var factors = new AdamWFactors(
-                GradientFactor: (float)Math.Min(1, _config.GradientClip / norm),
-                Beta1: (float)_config.Beta1,
-                Beta2: (float)_config.Beta2,
-                VarianceClip: (float)_config.VarianceClip,
-                VarianceCorrection: (float)(1 / (1 - Math.Pow(_config.Beta2, step + 1))),
-                Epsilon: (float)_config.Epsilon,
-                StepSize: (float)(learningRate / (1 - Math.Pow(_config.Beta1, step + 1))),
-                Shrink: (float)(1 - (learningRate * _config.WeightDecay)));
-            var coded = Mean.Codes.numel();
-            if (coded > 0)
-            {
-                var (weights, gradient) = (_parameters.Master.narrow(0, 0, coded), _parameters.Gradient.narrow(0, 0, coded));
-                AdamWKernel.Run(weights, gradient, Mean.Codes, Variance.Codes, coded, factors);
-            }
-
-            AdamWKernel.Run(Rest(_parameters.Master), Rest(_parameters.Gradient), Mean.Floats, Variance.Floats, _parameters.DecayedCount - coded, factors);
-            _parameters.RefreshCompute();
+            var (weights, gradient) = (_parameters.Master.narrow(0, 0, coded), _parameters.Gradient.narrow(0, 0, coded));
+            AdamWKernel.Run(weights, gradient, Mean.Codes, Variance.Codes, coded, factors);
         }
 
-        return norm;
+        AdamWKernel.Run(Rest(_parameters.Master), Rest(_parameters.Gradient), Mean.Floats, Variance.Floats, _parameters.DecayedCount - coded, factors);
     }
 
     /// <inheritdoc/>

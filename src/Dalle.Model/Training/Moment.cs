@@ -7,16 +7,18 @@ namespace Dalle.Model.Training;
 internal sealed class Moment : IDisposable
 {
     private readonly ParameterStore _parameters;
+    private readonly bool _coded;
 
     /// <summary>Allocates it, all zero.</summary>
     /// <param name="parameters">Whose moment it is.</param>
-    /// <param name="coded">How many elements at the front are codes: 0 or all of <see cref="ParameterKind.Weight"/>.</param>
-    public Moment(ParameterStore parameters, long coded)
+    /// <param name="coded">Whether the elements of <see cref="ParameterKind.Weight"/>, which come first, are codes.</param>
+    public Moment(ParameterStore parameters, bool coded)
     {
-        _parameters = parameters;
+        (_parameters, _coded) = (parameters, coded);
         var device = parameters.Master.device;
-        Codes = zeros(coded, ScalarType.Int16, device).DetachFromDisposeScope();
-        Floats = zeros(parameters.Count - coded, device: device).DetachFromDisposeScope();
+        var codes = coded ? parameters.WeightCount : 0;
+        Codes = zeros(codes, ScalarType.Int16, device).DetachFromDisposeScope();
+        Floats = zeros(parameters.Count - codes, device: device).DetachFromDisposeScope();
     }
 
     /// <summary>The codes' bits, int16.</summary>
@@ -26,13 +28,10 @@ internal sealed class Moment : IDisposable
     public Tensor Floats { get; }
 
     /// <summary>Codes and floats by parameter, for checkpoints. The views belong to the caller's dispose scope.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Views(string prefix)
-    {
-        var coded = Codes.numel();
-        return _parameters.Specs.Select(spec => (prefix + spec.Name, coded > 0 && spec.Kind == ParameterKind.Weight
+    public IEnumerable<(string Name, Tensor Tensor)> Views(string prefix) =>
+        _parameters.Specs.Select(spec => (prefix + spec.Name, _coded && spec.Kind == ParameterKind.Weight
             ? _parameters.View(Codes, spec.Name)
-            : _parameters.View(Floats, spec.Name, from: coded)));
-    }
+            : _parameters.View(Floats, spec.Name, from: Codes.numel())));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -49,9 +49,26 @@ public sealed class AdamWTests
         using var optimizer = new AdamW(parameters, new(0.9, 0.99, 1e-8, 0, GradientClip: 2));
         parameters.Gradient.fill_(Number(4));
 
-        Assert.Equal(8, optimizer.Step(0, Rate), 5);
+        Assert.Equal(8, Step(optimizer, 0), 5);
 
         Assert.Equal(0.1f, optimizer.Mean.Floats[0].item<float>(), 5);
+    }
+
+    // Four elements of 4 have a norm of 8; as part of a gradient of norm 16, clipped to 2, they become eighths.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Step_WithTheNormOfALargerGradient_IsClippedByThat(bool onePass)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = NewParameters();
+        using var optimizer = new AdamW(parameters, new(0.9, 0.99, 1e-8, 0, GradientClip: 2), onePass);
+        parameters.Gradient.fill_(Number(4));
+
+        Assert.Equal(64, optimizer.SquaredNorm(), 5);
+        optimizer.Step(0, Rate, norm: 16);
+
+        Assert.Equal(0.05f, optimizer.Mean.Floats[0].item<float>(), 5);
     }
 
     [Fact]
@@ -73,7 +90,7 @@ public sealed class AdamWTests
         using var parameters = NewParameters();
         using var optimizer = new AdamW(parameters, Paper16);
         parameters.Gradient.fill_(Number(0.3));
-        optimizer.Step(0, Rate);
+        Step(optimizer, 0);
 
         var state = optimizer.NamedState().ToDictionary(item => item.Name, item => item.Tensor);
         Assert.Equal(0.03f, state["optimizer.mean.bias"][1].item<float>(), 1e-7f);
@@ -86,23 +103,38 @@ public sealed class AdamWTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Step_WithAGradientThatIsNotFinite_LeavesEveryCodeAsItWas(bool onePass)
+    public void SquaredNorm_OfAGradientThatIsNotFinite_IsNotFinite(bool onePass)
     {
         using var scope = NewDisposeScope();
         using var parameters = NewParameters();
         using var optimizer = new AdamW(parameters, Paper16, onePass);
-        parameters.Gradient.fill_(Number(0.3));
-        optimizer.Step(0, Rate);
-        var before = State();
-
         foreach (var value in (double[])[double.NaN, double.PositiveInfinity, double.NegativeInfinity])
         {
             parameters.Gradient.fill_(Number(0.7))[3] = (float)value;
-            Assert.False(double.IsFinite(optimizer.Step(1, Rate)));
-            Assert.Equal(before, State());
+            Assert.False(double.IsFinite(optimizer.SquaredNorm()));
         }
+    }
 
-        string[] State() => [.. optimizer.NamedState().Append(("", parameters.Master)).Select(item => Convert.ToHexString(item.Item2.bytes))];
+    // Parts of a network: one of no weights, one of nothing at all.
+    [Theory]
+    [InlineData(2, true)]
+    [InlineData(2, false)]
+    [InlineData(0, true)]
+    [InlineData(0, false)]
+    public void Step_OfArraysWithoutRows_KeepsTheOthersAndTheFormats(int biases, bool onePass)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ParameterStore([.. Specs.Select(spec => spec.WithRows(spec.Name == "bias" ? biases : 0))], Precision.Float32, CPU, trains: true);
+        using var optimizer = new AdamW(parameters, Paper16 with { WeightDecay = 0.1, GradientClip = 1 }, onePass);
+        parameters.Gradient.fill_(Number(3));
+
+        Assert.Equal(9 * biases, optimizer.SquaredNorm(), 4);
+        optimizer.Step(0, Rate, norm: 0.5);
+
+        Assert.All(parameters.Master.data<float>().ToArray(), value => Assert.Equal(-Rate, value, 5));
+        Assert.Equal(
+            ["optimizer.mean.weight Int16 0", $"optimizer.mean.bias Float32 {biases}", "optimizer.variance.weight Int16 0", $"optimizer.variance.bias Float32 {biases}"],
+            optimizer.NamedState().Select(item => $"{item.Name} {item.Tensor.dtype} {item.Tensor.numel()}"));
     }
 
     // Sums in another order may round to a neighbouring code, and the step then differs by as much.
@@ -119,7 +151,7 @@ public sealed class AdamWTests
         {
             kernels.Gradient.copy_(randn(kernels.Count, generator: generator).pow(Number(5)));
             operations.Gradient.copy_(kernels.Gradient);
-            Assert.Equal(onePass.Step(step, 1e-3), many.Step(step, 1e-3), 1e-3);
+            Assert.Equal(Step(onePass, step, 1e-3), Step(many, step, 1e-3), 1e-3);
         }
 
         Assert.True(kernels.Master.allclose(operations.Master, rtol: 1e-3, atol: 1e-5));
@@ -131,6 +163,14 @@ public sealed class AdamWTests
 
     private static AdamWConfig Paper16 { get; } = new(0.9, 0.99, 1e-8, 0, Moments: MomentFormat.Paper16);
 
+    // By the gradient's own norm, which it returns.
+    private static double Step(AdamW optimizer, int step, double rate = Rate)
+    {
+        var norm = Math.Sqrt(optimizer.SquaredNorm());
+        optimizer.Step(step, rate, norm);
+        return norm;
+    }
+
     private static (double Weight, double Bias) Run(AdamWConfig config, double[] gradients)
     {
         using var parameters = NewParameters();
@@ -138,7 +178,7 @@ public sealed class AdamWTests
         for (var step = 0; step < gradients.Length; step++)
         {
             parameters.Gradient.fill_(Number(gradients[step]));
-            optimizer.Step(step, Rate);
+            Step(optimizer, step);
         }
 
         return (parameters["weight"][0].item<float>(), parameters["bias"][0].item<float>());
