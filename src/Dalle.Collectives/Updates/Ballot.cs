@@ -1,5 +1,4 @@
 using System.Numerics;
-using Dalle.Collectives.Groups;
 
 namespace Dalle.Collectives.Updates;
 

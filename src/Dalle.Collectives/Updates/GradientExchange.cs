@@ -1,6 +1,5 @@
 using Dalle.Collectives.Compression;
 using Dalle.Collectives.Groups;
-using Dalle.Collectives.Sharding;
 using Dalle.Collectives.Transport;
 using Dalle.Model.Kernels;
 using Dalle.Model.Training;
@@ -51,7 +50,7 @@ public sealed class GradientExchange : IDisposable
         using var scope = NewDisposeScope();
         var device = trainer.Network.Master.device;
         _compression = grid.Replicas == 1 ? [] :
-            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], compression), grid.Replicas, grid.Own.Replicas, seed, device))];
+            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], compression), grid.Replicas, seed, device, grid.Own.Replicas))];
         _gradients = grid.OwnWorkers.Count == 1
             ? [trainer.Network.Gradient]
             : [.. grid.OwnWorkers.Select(_ => zeros_like(trainer.Network.Gradient).DetachFromDisposeScope())];
@@ -107,9 +106,9 @@ public sealed class GradientExchange : IDisposable
         if (_compression.Length > 0)
         {
             var projected = _compression.Select(ordinal => ordinal.Project(step)).ToArray();
-            Reduce(_ordinals, step, Tag.Left, projected, cancellationToken);
+            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Left, projected, cancellationToken);
             var factored = _compression.Select(ordinal => ordinal.Factor()).ToArray();
-            Reduce(_ordinals, step, Tag.Right, factored, cancellationToken);
+            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Right, factored, cancellationToken);
             squares = [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
         }
 
@@ -217,7 +216,7 @@ public sealed class GradientExchange : IDisposable
         var errors = _grid.Own.OwnReplicas.Select(replica => ReadError(replica, ordinal)).ToArray();
         if (_compression.Length > 0)
         {
-            Reduce([_ordinals[ordinal - _grid.Own.FirstOrdinal]], step, Tag.Error, [errors], cancellationToken, firstIndex: ordinal);
+            Reduce([_ordinals[ordinal - _grid.Own.FirstOrdinal]], ordinal, step, Tag.Error, [errors], cancellationToken);
             var share_C = errors[0].div(Number(_grid.Replicas));
             foreach (var replica in _grid.Own.OwnReplicas)
             {
@@ -327,12 +326,11 @@ public sealed class GradientExchange : IDisposable
     private void AllGather(long step, int tag, ulong[] own, ulong[] all, CancellationToken cancellationToken) =>
         Wait(_all.AllGather(new(step, tag), Elements.OfWords(own), Elements.OfWords(all), cancellationToken: cancellationToken));
 
-    // Sums the buffers of each ordinal that is here into the first of them, and all ordinals side by side.
-    private static void Reduce(
-        CollectiveGroup[] ordinals, long step, int tag, IReadOnlyList<Tensor>[] buffers, CancellationToken cancellationToken, int firstIndex = 0)
+    // Sums the buffers of some ordinals, each into the first of them, and all ordinals side by side.
+    private static void Reduce(CollectiveGroup[] ordinals, int first, long step, int tag, IReadOnlyList<Tensor>[] buffers, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Wait([.. ordinals.SelectMany((group, ordinal) => AllReduce(group, step, tag, firstIndex + ordinal, buffers[ordinal], buffers[ordinal][0], cancellationToken))]);
+        Wait([.. ordinals.SelectMany((group, ordinal) => AllReduce(group, step, tag, first + ordinal, buffers[ordinal], buffers[ordinal][0], cancellationToken))]);
     }
 
     private static Task[] AllReduce(

@@ -23,15 +23,26 @@ internal sealed class TestHosts : IAsyncDisposable
         return new(peers, [.. hosts.Select((_, i) => new TestHost(new(replicas, shards, hosts, i), rank, peers.Jobs[i]))]);
     }
 
-    /// <summary>Lets every host do something at the same time, as the device threads of processes do.</summary>
-    public async Task Run(Action<TestHost> work) => await Task.WhenAll(Hosts.Select(host => Task.Factory.StartNew(
-        () =>
+    /// <summary>Lets every host do something at the same time, as the device threads of processes do. If one fails, the others need not wait for it.</summary>
+    public async Task Run(Action<TestHost> work)
+    {
+        var all = Hosts.Select(host => Task.Factory.StartNew(() => Work(host, work), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+        await foreach (var one in Task.WhenEach(all))
         {
-            using var scope = TorchSharp.torch.NewDisposeScope();
-            using var untracked = TorchSharp.torch.no_grad();
-            work(host);
-        },
-        TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+            if (one.IsFaulted)
+            {
+                await _peers.DisposeAsync();
+                await one;
+            }
+        }
+    }
+
+    private static void Work(TestHost host, Action<TestHost> work)
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var untracked = TorchSharp.torch.no_grad();
+        work(host);
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -67,7 +67,7 @@ internal sealed class TestTrainer : IShardedTrainer
             HeldAverage.mul_(Number(0.9)).add_(Held.Master, Number(0.1));
         }
 
-        _steps.add_(One);
+        _steps.add_(One, One);
         Step++;
     }
 
