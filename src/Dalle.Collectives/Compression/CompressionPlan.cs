@@ -21,6 +21,9 @@ public sealed class CompressionPlan
         (Uncompressed, UncompressedCount) = Pieces(ranked.Where(pair => pair.Rank == 0).Select(pair => pair.Slice));
 
         (CompressedRuns, UncompressedRuns) = (Merge(Compressed), Merge(Uncompressed));
+        Places = Compressed.Select(piece => (piece.Slice.Name, Place: (true, piece.Offset)))
+            .Concat(Uncompressed.Select(piece => (piece.Slice.Name, Place: (false, piece.Offset))))
+            .ToDictionary(pair => pair.Name, pair => pair.Place, StringComparer.Ordinal);
         var batches = new List<MatrixBatch>();
         var ranksByName = ranked.ToDictionary(pair => pair.Slice.Name, pair => pair.Rank, StringComparer.Ordinal);
         foreach (var group in Compressed.GroupBy(piece => (piece.Slice.Rows, Columns: piece.Slice.RowLength, Rank: ranksByName[piece.Slice.Name])))
@@ -76,6 +79,9 @@ public sealed class CompressionPlan
 
     /// <inheritdoc cref="Compressed"/>
     internal IReadOnlyList<(ShardSlice Slice, long Offset)> Uncompressed { get; }
+
+    /// <summary>By name, whether a slice is compressed, and the elements before it in the buffer of those that are, or of those that are not. Empty slices have no place.</summary>
+    internal IReadOnlyDictionary<string, (bool Compressed, long Offset)> Places { get; }
 
     /// <summary>Compressed slices that follow each other both in the shard and in their buffer, as one.</summary>
     internal IReadOnlyList<Run> CompressedRuns { get; }

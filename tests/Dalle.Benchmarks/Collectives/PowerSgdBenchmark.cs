@@ -48,7 +48,7 @@ internal sealed class PowerSgdBenchmark : IBenchmark
         for (var i = 0; i < WarmUp + Timed; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            compression.Accumulate(gradient_N);
+            compression.Accumulate(0, gradient_N);
             compression.Project(i);
             compression.Factor();
             compression.SquaredNorm();

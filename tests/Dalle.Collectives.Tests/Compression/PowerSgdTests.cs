@@ -33,7 +33,7 @@ public sealed class PowerSgdTests : IDisposable
         Assert.Equal(0, group.Error(0).abs().max().item<float>());
     }
 
-    // A random direction may by chance lie nearly across a matrix' only one, and the closer, the more of 32-bit rounding shows: 3e-7 is usual, 1e-5 comes once in forty times. random directions as a matrix has may by chance lie nearly across one of its own, and the closer, the more of 32-bit rounding shows.
+    // A random direction may by chance lie nearly across a matrix' only one, and the closer, the more of 32-bit rounding shows: 3e-7 is usual, 1e-5 comes once in forty times.
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -156,7 +156,7 @@ public sealed class PowerSgdTests : IDisposable
         parts.Update(gradient);
         foreach (var slice in parts.Plan.Shard.Slices.Reverse())
         {
-            parts[0].Accumulate(slice, gradient.narrow(0, slice.Offset, slice.Count).view(slice.Shape));
+            parts[0].Accumulate(0, slice, gradient.narrow(0, slice.Offset, slice.Count).view(slice.Shape));
         }
 
         // The second time nothing is added: the first gradients stay, whatever is in them.
@@ -182,11 +182,11 @@ public sealed class PowerSgdTests : IDisposable
 
         Assert.Contains("phase Accumulating, not Projected", Assert.Throws<InvalidOperationException>(() => group[0].Factor()).Message);
         Assert.Contains("phase Accumulating, not Prepared", Assert.Throws<InvalidOperationException>(() => group[0].Commit(gradient)).Message);
-        Assert.Contains("got [3] of Float32", Assert.Throws<ArgumentException>(() => group[0].Accumulate(zeros(3))).Message);
-        group[0].Accumulate(gradient);
-        Assert.Contains("under way", Assert.Throws<InvalidOperationException>(() => group[0].WriteError(group.Error(0))).Message);
+        Assert.Contains("got [3] of Float32", Assert.Throws<ArgumentException>(() => group[0].Accumulate(0, zeros(3))).Message);
+        group[0].Accumulate(0, gradient);
+        Assert.Contains("under way", Assert.Throws<InvalidOperationException>(() => group[0].WriteError(0, group.Error(0))).Message);
         group[0].Project(0);
-        Assert.Contains("phase Projected, not Accumulating", Assert.Throws<InvalidOperationException>(() => group[0].Accumulate(gradient)).Message);
+        Assert.Contains("phase Projected, not Accumulating", Assert.Throws<InvalidOperationException>(() => group[0].Accumulate(0, gradient)).Message);
         Assert.Throws<ArgumentOutOfRangeException>(() => new PowerSgd(group.Plan, 0, 1, CPU));
     }
 

@@ -27,7 +27,7 @@ public sealed class PowerSgdTransactionTests : IDisposable
         aborted.Update(first);
         undisturbed.Update(first);
 
-        aborted[0].Accumulate(lost);
+        aborted[0].Accumulate(0, lost);
         foreach (var phase in ((Action[])[() => aborted[0].Project(1), () => aborted[0].Factor(), () => aborted[0].SquaredNorm()]).Take(phases))
         {
             phase();
@@ -78,13 +78,13 @@ public sealed class PowerSgdTransactionTests : IDisposable
         using var other = new ReplicaGroup(_plan, replicas: 1);
         Tensor first = Noise(), second = Noise();
         group.Update(first);
-        other[0].WriteError(group.Error(0));
+        other[0].WriteError(0, group.Error(0));
         Assert.Equal(group.Update(second).bytes, other.Update(second).bytes);
 
         var damaged = group.Error(0);
         damaged[3] = tensor(float.NaN);
         damaged[4] = tensor(float.NegativeInfinity);
-        other[0].WriteError(damaged);
+        other[0].WriteError(0, damaged);
         damaged[3] = tensor(0f);
         damaged[4] = tensor(0f);
         Assert.Equal(damaged.bytes, other.Error(0).bytes);

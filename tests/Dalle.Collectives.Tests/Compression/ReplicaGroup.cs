@@ -10,20 +10,30 @@ namespace Dalle.Collectives.Tests.Compression;
 internal sealed class ReplicaGroup : IDisposable
 {
     private readonly PowerSgd[] _members;
+    private readonly (PowerSgd Member, int Own)[] _replicas;
     private long _step;
 
     /// <param name="plan">Of the shard.</param>
     /// <param name="replicas">How many.</param>
     /// <param name="kernels">Whether thin factors go through kernels; without, all through libtorch.</param>
     public ReplicaGroup(CompressionPlan plan, int replicas, bool kernels = true)
+        : this(plan, Enumerable.Repeat(1, replicas), kernels)
+    {
+    }
+
+    /// <param name="plan">Of the shard.</param>
+    /// <param name="hosting">How many replicas each of the objects holds, one after the other.</param>
+    /// <param name="kernels">Whether thin factors go through kernels; without, all through libtorch.</param>
+    public ReplicaGroup(CompressionPlan plan, IEnumerable<int> hosting, bool kernels = true)
     {
         Plan = plan;
-        _members = [.. Enumerable.Range(0, replicas).Select(_ => new PowerSgd(plan, replicas, seed: 1, CPU, kernels ? LowRankProducts.LargestRankOfKernels : 0))];
+        _members = [.. hosting.Select(own => new PowerSgd(plan, hosting.Sum(), seed: 1, CPU, own, kernels ? LowRankProducts.LargestRankOfKernels : 0))];
+        _replicas = [.. _members.SelectMany(member => Enumerable.Range(0, member.OwnReplicas).Select(own => (member, own)))];
     }
 
     public CompressionPlan Plan { get; }
 
-    public PowerSgd this[int replica] => _members[replica];
+    public PowerSgd this[int member] => _members[member];
 
     /// <summary>A shard of the given arrays on one ordinal, compressed at one rank.</summary>
     public static CompressionPlan PlanOf(int rank, params ParameterSpec[] specs) => PlanOf(new CompressionSettings(rank), specs);
@@ -38,9 +48,9 @@ internal sealed class ReplicaGroup : IDisposable
     /// <returns>The squared norm, which all replicas agree on.</returns>
     public double Prepare(params Tensor[] gradients)
     {
-        for (var i = 0; i < _members.Length; i++)
+        foreach (var ((member, own), gradient) in _replicas.Zip(gradients))
         {
-            _members[i].Accumulate(gradients[i]);
+            member.Accumulate(own, gradient);
         }
 
         Sum([.. _members.Select(member => member.Project(_step))]);
@@ -76,20 +86,25 @@ internal sealed class ReplicaGroup : IDisposable
     public Tensor Error(int replica)
     {
         var error = zeros(Plan.CompressedCount);
-        _members[replica].ReadError(error);
+        _replicas[replica].Member.ReadError(_replicas[replica].Own, error);
         return error;
     }
 
+    /// <summary>What all replicas have left out so far, one after the other.</summary>
+    public Tensor Errors() => cat([.. Enumerable.Range(0, _replicas.Length).Select(Error)]);
+
     public void Dispose() => Array.ForEach(_members, member => member.Dispose());
 
-    private static void Sum(Tensor[] tensors)
+    // Into the first tensor of each member.
+    private static void Sum(IReadOnlyList<Tensor>[] tensors)
     {
-        using var sum = tensors[0].clone();
-        foreach (var tensor in tensors.Skip(1))
+        var all = tensors.SelectMany(own => own).ToArray();
+        using var sum = all[0].clone();
+        foreach (var tensor in all.Skip(1))
         {
             sum.add_(tensor, One);
         }
 
-        Array.ForEach(tensors, tensor => tensor.copy_(sum));
+        Array.ForEach(tensors, own => own[0].copy_(sum));
     }
 }
