@@ -7,7 +7,7 @@ namespace Dalle.Model.DiscreteVae;
 /// <param name="KlWeight">Weight of the KL term (beta).</param>
 /// <param name="Tau">Relaxation temperature.</param>
 /// <param name="LearningRate">Step size.</param>
-/// <param name="Perplexity">exp of the entropy of the most likely codes of the batch, from 1 to K.</param>
+/// <param name="Perplexity">exp of the entropy of the most likely codes of the batch, from 1 to K; where several workers share it, the mean of theirs.</param>
 /// <param name="GradientNorm">Norm of the gradient; not finite if the update was skipped for it.</param>
 public sealed record DiscreteVaeReport(
     double Loss, double Reconstruction, double Kl, double KlWeight, double Tau, double LearningRate, double Perplexity, double GradientNorm);

@@ -10,7 +10,7 @@ namespace Dalle.Model.Prior;
 
 /// <summary>Trains a prior (paper, section 2.2 and appendix B): one update at a time, each a pure function of (state, step, batch).</summary>
 /// <remarks>Used only on its device's thread.</remarks>
-public sealed class PriorTrainer : ICheckpointed, IDisposable
+public sealed class PriorTrainer : IShardedTrainer
 {
     /// <summary>
     /// Updates after which freed memory goes back to the system. Slices take and free their activations side by side, so the holes between them never quite fit, and
@@ -19,14 +19,13 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private const int ReleaseEvery = 100;
 
     private readonly PriorTraining _training;
-    private readonly ParameterStore _parameters;
-    private readonly ParameterStore _average;
-    private readonly AdamW _optimizer;
+    private readonly TransformerConfig _config;
+    private readonly TrainedParameters _parameters;
     private readonly PlateauTracker _plateau;
     private readonly GradientScales? _scales;
     private readonly ScaledGradients? _scaledGradients;
     private readonly SlicedNetwork<Transformer> _network;
-    private readonly Transformer _averagedNetwork;
+    private Transformer? _averagedNetwork;
     private int _nextStep;
 
     /// <summary>Allocates the network and draws its initial weights from the seed.</summary>
@@ -35,45 +34,50 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     /// <param name="seed">Seed of the job.</param>
     /// <param name="device">Where it lives.</param>
     /// <param name="codebook_KD">The discrete VAE's codebook, float32 <c>[K, D]</c>; needed where training starts from it, else not used.</param>
-    /// <exception cref="ArgumentException">Training starts from the codebook, and there is none or one of another number of codes.</exception>
-    public PriorTrainer(TransformerConfig config, PriorTraining training, ulong seed, Device device, Tensor? codebook_KD = null)
+    /// <param name="held">The rows that this process holds, by parameter; none of those that it does not name. Null for all rows of all arrays.</param>
+    /// <param name="workers">Workers that share an update: gradient scales are as many times as large.</param>
+    /// <exception cref="ArgumentException">
+    /// Training starts from the codebook, and there is none or one of another number of codes; or rows are held that the network does not declare.
+    /// </exception>
+    public PriorTrainer(
+        TransformerConfig config, PriorTraining training, ulong seed, Device device, Tensor? codebook_KD = null, IReadOnlyDictionary<string, RowRange>? held = null, int workers = 1)
     {
         if (training.StartFromCodebook && codebook_KD?.shape[0] != config.ImageVocabulary)
         {
             throw new ArgumentException($"Expected a codebook of {config.ImageVocabulary} codes to start from, got {codebook_KD?.shape[0].ToString() ?? "none"}.", nameof(codebook_KD));
         }
 
-        _training = training;
-        var specs = TransformerParameters.Declare(config);
-        _parameters = new ParameterStore(specs, training.Precision, device, trains: true);
-        _average = new ParameterStore(specs, training.Precision, device, trains: false);
-        _optimizer = new AdamW(_parameters, training.Optimizer);
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        (_config, _training) = (config, training);
+        _parameters = new(TransformerParameters.Declare(config), training.Precision, device, training.Optimizer, held);
         _plateau = new PlateauTracker(training.Plateau);
         var resblocks = TransformerParameters.Resblocks(config);
-        _scales = training.Precision == Precision.Float16 ? new GradientScales(resblocks.Count) : null;
-        _scaledGradients = _scales is null ? null : new ScaledGradients(_parameters, resblocks, _scales);
-        _network = new(_parameters, parameters => new Transformer(config, parameters, _scales));
-        _averagedNetwork = new Transformer(config, _average);
-        _parameters.Initialize(seed);
-        using var untracked = no_grad();
+        _scales = training.Precision == Precision.Float16 ? new GradientScales(resblocks.Count, workers) : null;
+        _scaledGradients = _scales is null ? null : new ScaledGradients(Network, resblocks, _scales);
+        _network = new(Network, parameters => new Transformer(config, parameters, _scales));
+        Network.Initialize(seed);
         if (training.StartFromCodebook)
         {
             StartFrom(codebook_KD!, config, seed);
         }
 
-        _average.Master.copy_(_parameters.Master);
-        _average.RefreshCompute();
+        _parameters.Start();
     }
 
-    /// <summary>The averaged weights as of now: what is published. Not to be changed or disposed.</summary>
-    public ParameterStore AveragedParameters
-    {
-        get
-        {
-            _average.RefreshCompute();
-            return _average;
-        }
-    }
+    /// <inheritdoc/>
+    public ParameterStore Network => _parameters.Network;
+
+    /// <inheritdoc/>
+    public ParameterStore Held => _parameters.Held;
+
+    /// <inheritdoc/>
+    public Tensor HeldAverage => _parameters.HeldAverage;
+
+    /// <inheritdoc/>
+    public ParameterStore Average => _parameters.Average;
+
+    /// <summary><see cref="Average"/> with its compute copies as of now: what is published. Not to be changed or disposed.</summary>
+    public ParameterStore AveragedParameters => _parameters.RefreshedAverage();
 
     /// <inheritdoc/>
     int ICheckpointed.Step
@@ -82,35 +86,61 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
         set => _nextStep = value;
     }
 
-    /// <summary>Performs one update.</summary>
+    /// <summary>Performs one update, of one worker that holds all rows: the gradients of the batch, applied.</summary>
     /// <param name="step">Its number, counted from 0.</param>
     /// <param name="text_BT">Text tokens, int64 <c>[B, T]</c>, -1 where there is none.</param>
     /// <param name="image_BN">Image tokens in raster order, int64 <c>[B, N]</c>.</param>
     /// <param name="report">Whether figures are wanted; asking changes nothing else.</param>
     /// <returns>The figures, or null if none were asked for.</returns>
+    /// <exception cref="InvalidOperationException">Some rows are not held here.</exception>
     public PriorReport? Step(int step, Tensor text_BT, Tensor image_BN, bool report = true)
     {
+        _parameters.RequireAllRows();
+        var gradients = Gradients(text_BT, image_BN, PredictedTokens.Of(text_BT, image_BN));
+        return Apply(step, Math.Sqrt(SquaredNorm()), gradients.Losses, gradients.Finite, report);
+    }
+
+    /// <summary>
+    /// The first half of an update: leaves in the gradient of <see cref="Network"/>, and nowhere else, what a worker's rows add to that of the whole batch's loss, free of gradient scales.
+    /// A process with several workers calls it for each, and keeps what it found before the next call.
+    /// </summary>
+    /// <param name="text_bT">Text tokens of the worker's rows, int64 <c>[b, T]</c>, -1 where there is none.</param>
+    /// <param name="image_bN">Image tokens in raster order, int64 <c>[b, N]</c>.</param>
+    /// <param name="whole">The predicted tokens of the whole batch: not the sum of its parts', each of which counts at least 1.</param>
+    public PriorGradients Gradients(Tensor text_bT, Tensor image_bN, PredictedTokens whole)
+    {
         using var scope = NewDisposeScope();
-        var learningRate = LearningRate(step);
         _network.ZeroGradients();
-        var whole = PredictedTokens.Of(text_BT, image_BN);
-        var losses = _network.Run(_network.Slices(text_BT.shape[0]), (network, slice) =>
-            network.AccumulateGradients(slice.Of(text_BT), slice.Of(image_BN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
+        var losses = _network.Run(_network.Slices(text_bT.shape[0]), (network, slice) =>
+            network.AccumulateGradients(slice.Of(text_bT), slice.Of(image_bN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
         _network.CollectGradients();
-        var finite = _scaledGradients?.Unscale();
-        var norm = Math.Sqrt(_optimizer.SquaredNorm());
-        _scales?.Observe(step, finite, skipped: !double.IsFinite(norm));
-        var loss = losses.Weighted(_training.TextLossWeight);
+        return new(losses, _scaledGradients?.Unscale());
+    }
+
+    /// <inheritdoc/>
+    public double SquaredNorm() => _parameters.Optimizer.SquaredNorm();
+
+    /// <summary>The second half of an update: applies the gradient in <see cref="Held"/>. To end alike, processes that share updates give the same numbers.</summary>
+    /// <param name="step">The update's number, counted from 0.</param>
+    /// <param name="norm">Norm of the gradient of all rows. One that is not finite changes no weight: the update is skipped.</param>
+    /// <param name="losses">The losses of the whole batch: the sum over its workers.</param>
+    /// <param name="finite">For each resblock, whether its gradients are finite on every worker; null where the precision needs no gradient scales.</param>
+    /// <param name="report">Whether figures are wanted; asking changes nothing else.</param>
+    /// <returns>The figures, or null if none were asked for.</returns>
+    /// <exception cref="ArgumentException">There are not as many answers as resblocks have scales, or the norm is finite though some gradient is not; nothing was changed.</exception>
+    public PriorReport? Apply(int step, double norm, PriorLosses losses, IReadOnlyList<bool>? finite, bool report = true)
+    {
+        var (learningRate, loss) = (LearningRate(step), losses.Weighted(_training.TextLossWeight));
+        _scales?.Observe(step, finite?.ToArray(), skipped: !double.IsFinite(norm));
         if (double.IsFinite(norm))
         {
-            _optimizer.Step(step, learningRate, norm);
+            _parameters.Optimizer.Step(step, learningRate, norm);
             _plateau.Observe(loss);
         }
 
         if ((step + 1) % _training.AverageEvery == 0)
         {
-            using var untracked = no_grad();
-            _average.Master.mul_(Number(_training.AverageDecay)).add_(_parameters.Master, Number(1 - _training.AverageDecay));
+            _parameters.MoveAverage(_training.AverageDecay);
         }
 
         if ((step + 1) % ReleaseEvery == 0)
@@ -127,32 +157,29 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     /// <param name="image_BN">Image tokens in raster order, int64 <c>[B, N]</c>.</param>
     public PriorLosses Evaluate(Tensor text_BT, Tensor image_BN)
     {
-        _average.RefreshCompute();
+        _averagedNetwork ??= new Transformer(_config, Average);
+        Average.RefreshCompute();
         return _averagedNetwork.Loss(text_BT, image_BN);
     }
 
     /// <summary>All that the next update depends on besides step and batch. Views belong to the caller's dispose scope.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> NamedState() =>
     [
-        .. ParameterFile.Views(_parameters, _parameters.Master, "parameters."),
-        .. ParameterFile.Views(_parameters, _average.Master, "average."),
-        .. _optimizer.NamedState(),
+        .. _parameters.NamedState(),
         ("plateau", _plateau.State.alias()),
         .. _scales?.NamedState() ?? [],
     ];
 
     /// <inheritdoc/>
-    void ICheckpointed.OnRestored() => _parameters.RefreshCompute();
+    void ICheckpointed.OnRestored() => Network.RefreshCompute();
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _averagedNetwork.Dispose();
+        _averagedNetwork?.Dispose();
         _network.Dispose();
         _scales?.Dispose();
         _plateau.Dispose();
-        _optimizer.Dispose();
-        _average.Dispose();
         _parameters.Dispose();
     }
 
@@ -160,13 +187,14 @@ public sealed class PriorTrainer : ICheckpointed, IDisposable
     private void StartFrom(Tensor codebook_KD, TransformerConfig config, ulong seed)
     {
         using var scope = NewDisposeScope();
+        using var untracked = no_grad();
         using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, "codebook");
         var centered_KD = codebook_KD.sub(codebook_KD.mean([0]));
         var projection_DC = randn([codebook_KD.shape[1], config.Width], generator: generator).to(codebook_KD.device);
         var projected_KC = centered_KD.mm(projection_DC);
         projected_KC.div_(projected_KC.std());
-        using var token_KC = _parameters.View(_parameters.Master, "image.token");
-        using var unembedding_KC = _parameters.View(_parameters.Master, "image.unembedding");
+        using var token_KC = Network.View(Network.Master, "image.token");
+        using var unembedding_KC = Network.View(Network.Master, "image.unembedding");
         token_KC.copy_(projected_KC).mul_(Number(config.EmbeddingDeviation));
         unembedding_KC.copy_(projected_KC).mul_(Number(config.UnembeddingDeviation));
     }
