@@ -7,7 +7,7 @@ namespace Dalle.Workers.Shards;
 
 /// <summary>What this silo has of one job between its runs and while they last: the run, the way to the job's other hosts, and snapshots.</summary>
 /// <remarks>Thread-safe: the shard grain begins epochs, the worker grain runs them.</remarks>
-internal sealed class JobShards(string job, DataPlane plane)
+internal sealed class JobShards(string job, DataPlane plane) : IDisposable
 {
     private readonly SemaphoreSlim _turns = new(1);
     private StageRun? _run;
@@ -75,6 +75,8 @@ internal sealed class JobShards(string job, DataPlane plane)
         Snapshots.Clear();
     });
 
+    public void Dispose() => _turns.Dispose();
+
     private async Task InTurn(Func<Task> work)
     {
         await _turns.WaitAsync();
@@ -90,10 +92,18 @@ internal sealed class JobShards(string job, DataPlane plane)
 }
 
 /// <summary>What this silo has of every job.</summary>
-internal sealed class JobShardDirectory(DataPlane plane)
+internal sealed class JobShardDirectory(DataPlane plane) : IDisposable
 {
     private readonly ConcurrentDictionary<string, JobShards> _jobs = new(StringComparer.Ordinal);
 
     /// <summary>Of one job; made when first asked for.</summary>
     public JobShards Of(string job) => _jobs.GetOrAdd(job, key => new(key, plane));
+
+    public void Dispose()
+    {
+        foreach (var job in _jobs.Values)
+        {
+            job.Dispose();
+        }
+    }
 }

@@ -53,7 +53,7 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
     {
         (_context, _batches, _grid, _device, _training) = (context, batches, grid, device, context.DiscreteVaeTraining);
         _size = context.Preset.DiscreteVae.ImageSize;
-        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device, rows.Ranges);
+        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device, rows.Ranges, grid.Workers);
         _heldOut = batches.ReadHeldOut(EvaluatedPictures);
         _shown = batches.ReadHeldOut(ShownPictures);
     }

@@ -1,13 +1,11 @@
 using System.Buffers.Binary;
 using Dalle.Collectives.Compression;
 using Dalle.Collectives.Groups;
-using Dalle.Collectives.Sharding;
 using Dalle.Collectives.Transport;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 using Dalle.Model.Safetensors;
 using Dalle.Workers.Shards;
-using TorchSharp;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
@@ -219,7 +217,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
             {
                 var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
                 var seals = all.AsSpan(worker * 2 * SealWords, 2 * SealWords);
-                files.AddRange(OfSeal(Checkpoint.StateFile(ordinal), seals[..SealWords]), OfSeal(ErrorFile(replica, ordinal, scheduled), seals[SealWords..]));
+                files.AddRange([.. OfSeal(Checkpoint.StateFile(ordinal), seals[..SealWords]), .. OfSeal(ErrorFile(replica, ordinal, scheduled), seals[SealWords..])]);
             }
 
             Checkpoint.Seal(folder, checkpoint.Stage.ToString(), checkpoint.Step, files);

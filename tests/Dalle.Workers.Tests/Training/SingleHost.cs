@@ -35,6 +35,6 @@ internal static class SingleHost
 
         public SiloAddress SiloAddress => Silo;
 
-        public SiloAddress? GatewayAddress => null;
+        public SiloAddress GatewayAddress => Silo;
     }
 }

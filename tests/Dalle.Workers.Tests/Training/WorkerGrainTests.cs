@@ -154,7 +154,7 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
         Assert.Contains(named, report.Reason, StringComparison.Ordinal);
     }
 
-    private static StageLease Endless(long epoch) => cluster.Lease(TrainingStage.DiscreteVae, epoch) is var lease
+    private StageLease Endless(long epoch) => cluster.Lease(TrainingStage.DiscreteVae, epoch) is var lease
         ? lease with { Spec = lease.Spec with { DiscreteVaeUpdates = 1_000_000 } }
         : throw new InvalidOperationException();
 
