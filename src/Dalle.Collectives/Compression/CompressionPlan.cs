@@ -44,6 +44,9 @@ public sealed class CompressionPlan
     /// <summary>Elements of the shard that are compressed: the length of an error buffer.</summary>
     public long CompressedCount { get; }
 
+    /// <summary>Bytes of an error buffer.</summary>
+    public long ErrorBytes => CompressedCount * ErrorBuffer.ElementBytes(Settings.ErrorFormat);
+
     /// <summary>Elements of the shard that travel as they are.</summary>
     public long UncompressedCount { get; }
 

@@ -3,14 +3,16 @@ using Dalle.Model.Parameters;
 
 namespace Dalle.Collectives.Compression;
 
-/// <summary>How far gradients are compressed, and by which projections.</summary>
+/// <summary>How far gradients are compressed, by which projections, and in which format what that leaves out is kept.</summary>
 /// <param name="Rank">Columns of the factors of every compressed matrix (paper, table of compression ranks); 0 compresses nothing.</param>
 /// <param name="Overrides">Other ranks for parameters by name; null for none.</param>
 /// <param name="ProjectionUpdates">
 /// Updates that a projection Q serves for; null, as in the paper, for the whole run. What an update leaves out lies across its projection (E Q = 0). While that stays, it comes back only
 /// by directions that later gradients have of themselves, through their noise: of gradients that do not change, what is missing is missing for ever. New projections see it.
 /// </param>
-public sealed record CompressionSettings(int Rank, IReadOnlyDictionary<string, int>? Overrides = null, int? ProjectionUpdates = null)
+/// <param name="ErrorFormat">The format of error buffers.</param>
+public sealed record CompressionSettings(
+    int Rank, IReadOnlyDictionary<string, int>? Overrides = null, int? ProjectionUpdates = null, ErrorFormat ErrorFormat = ErrorFormat.Float32)
 {
     /// <summary>
     /// The rank a slice is compressed at; 0 where it is not: embeddings, unembeddings, gains and biases never are (paper, appendix E), nor are matrices whose

@@ -17,7 +17,7 @@ internal sealed class OwnReplica : IDisposable
     public OwnReplica(CompressionPlan plan, Device device)
     {
         _plan = plan;
-        _error = new(plan.CompressedCount, device);
+        _error = new(plan.CompressedCount, plan.Settings.ErrorFormat, device);
         Work_C = zeros(plan.CompressedCount, device: device).DetachFromDisposeScope();
         Left_K = zeros(plan.LeftCount, device: device).DetachFromDisposeScope();
         Right_M = zeros(plan.RightCount, device: device).DetachFromDisposeScope();

@@ -226,7 +226,7 @@ public sealed class PowerSgd : IDisposable
 
     /// <summary>
     /// Replaces what compression has left out of an own replica so far: by a checkpoint's sum over the replicas, divided by their number (paper, appendix E). What is not finite
-    /// becomes 0.
+    /// becomes 0, the rest is rounded to the buffer's format.
     /// </summary>
     /// <param name="own">Which of the own replicas.</param>
     /// <param name="error_C">Float32 <c>[plan.CompressedCount]</c>.</param>

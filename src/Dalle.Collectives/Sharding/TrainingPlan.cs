@@ -18,8 +18,9 @@ public sealed class TrainingPlan
     /// <param name="silos">Number of machines, at least 1.</param>
     /// <param name="devices">Devices of each, at least 1.</param>
     /// <param name="rank">Compression rank; null for the preset's.</param>
+    /// <param name="errorFormat">The format of error buffers.</param>
     /// <exception cref="ArgumentException">There are no silos or devices, or the rank is negative.</exception>
-    public TrainingPlan(Preset preset, int silos, int devices, int? rank = null)
+    public TrainingPlan(Preset preset, int silos, int devices, int? rank = null, ErrorFormat errorFormat = ErrorFormat.Float32)
     {
         if (silos < 1)
         {
@@ -28,7 +29,7 @@ public sealed class TrainingPlan
 
         (Preset, Silos, Devices, Rank) = (preset, silos, devices, rank ?? preset.CompressionRank);
         _specs = TransformerParameters.Declare(preset.Transformer);
-        Shards = [.. new ShardPlan(_specs, devices).Shards.Select(shard => new CompressionPlan(shard, new(Rank)))];
+        Shards = [.. new ShardPlan(_specs, devices).Shards.Select(shard => new CompressionPlan(shard, new(Rank, ErrorFormat: errorFormat)))];
     }
 
     public Preset Preset { get; }
@@ -88,7 +89,7 @@ public sealed class TrainingPlan
                 Moments: 2 * ((coded * Half) + ((shard.Count - coded) * Single)),
                 Average: shard.Count * Single,
                 Gradients: (shard.Count * Single) + block,
-                Error: plan.CompressedCount * ErrorBuffer.ElementBytes,
+                Error: plan.ErrorBytes,
                 Compression: (plan.CompressedCount + plan.LeftCount + plan.RightCount + plan.FactorCount) * Single,
                 Gathered: 2 * block);
         }

@@ -52,11 +52,12 @@ public sealed class ErrorFeedbackTests : IDisposable
 
     // Two replicas draw batches from halves of the data. Compressed at a saving of at least 80 %, the loss after the same updates is that of plain means within 1 %.
     [Theory]
-    [InlineData(null)]
-    [InlineData(1)]
-    public void Training_ASmallNetwork_LearnsAsWithoutCompression_AtAFifthOfTheBytes(int? projectionUpdates)
+    [InlineData(null, ErrorFormat.Float32)]
+    [InlineData(1, ErrorFormat.Float32)]
+    [InlineData(1, ErrorFormat.Paper16)]
+    public void Training_ASmallNetwork_LearnsAsWithoutCompression_AtAFifthOfTheBytes(int? projectionUpdates, ErrorFormat errorFormat)
     {
-        var compressed = PlanOf(new CompressionSettings(5, ProjectionUpdates: projectionUpdates), Weight("first", 64, 48), Weight("second", 48, 64));
+        var compressed = PlanOf(new CompressionSettings(5, ProjectionUpdates: projectionUpdates, ErrorFormat: errorFormat), Weight("first", 64, 48), Weight("second", 48, 64));
         Assert.InRange((double)compressed.BytesPerUpdate / compressed.UncompressedBytesPerUpdate, 0, 0.2);
 
         var (plain, lossy) = (Train(PlanOf(0, Weight("first", 64, 48), Weight("second", 48, 64))), Train(compressed));

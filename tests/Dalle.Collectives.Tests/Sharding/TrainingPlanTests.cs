@@ -1,3 +1,4 @@
+using Dalle.Collectives.Compression;
 using Dalle.Collectives.Sharding;
 using Dalle.Model.Presets;
 
@@ -72,6 +73,16 @@ public sealed class TrainingPlanTests
         Assert.Equal(memory.Master + (memory.Gathered / 2), memory.Gradients);
         Assert.InRange(memory.Moments, memory.Master, memory.Master * 1.03);
         Assert.Equal(memory.Master + memory.Moments + memory.Average + memory.Gradients + memory.Error + memory.Compression + memory.Gathered, memory.Total);
+    }
+
+    [Fact]
+    public void ErrorBuffer_InThePapers16Bits_TakesHalf()
+    {
+        var plan = new TrainingPlan(Preset.Dalle12B, silos: 2, devices: 8);
+        var halved = new TrainingPlan(Preset.Dalle12B, silos: 2, devices: 8, errorFormat: ErrorFormat.Paper16).Memory;
+
+        Assert.Equal(plan.Memory.Error, 2 * halved.Error);
+        Assert.Equal(plan.Memory with { Error = halved.Error }, halved);
     }
 
     [Fact]
