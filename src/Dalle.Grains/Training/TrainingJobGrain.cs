@@ -266,7 +266,7 @@ internal sealed partial class TrainingJobGrain(
         }
 
         TellPlacement(cause, snapshot);
-        var last = await RunStage(_runs, newcomers: placement.Hosts.Count < placement.Workers ? known : null, replayUntil: snapshot is null ? 0 : job.State.Step, cancellationToken);
+        var last = await RunStage(_runs, newcomers: placement.Hosts.Count < placement.Workers ? known : null, cancellationToken);
         switch (last)
         {
             case PeerLostReport lost:
@@ -288,11 +288,11 @@ internal sealed partial class TrainingJobGrain(
     /// <summary>Follows the runs of a lease.</summary>
     /// <param name="runs">The runs.</param>
     /// <param name="newcomers">The silos that were known when the workers were placed: with another one, the runs are stopped to be placed anew. Null where more are of no use.</param>
-    /// <param name="replayUntil">Updates that watchers have seen already: they are not told of them again.</param>
     /// <param name="cancellationToken">Leaves the runs.</param>
     /// <returns>How they ended.</returns>
-    private async Task<WorkerReport> RunStage(StageRuns runs, IReadOnlySet<string>? newcomers, int replayUntil, CancellationToken cancellationToken)
+    private async Task<WorkerReport> RunStage(StageRuns runs, IReadOnlySet<string>? newcomers, CancellationToken cancellationToken)
     {
+        var told = job.State.Step;
         var since = clock.GetTimestamp();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var watch = newcomers is null ? Task.CompletedTask : StopWhenSilosCome(runs, newcomers, ended.Token);
@@ -330,7 +330,7 @@ internal sealed partial class TrainingJobGrain(
                     LogCheckpointSkipped(logger, JobId, skipped.Checkpoint.Stage, skipped.Checkpoint.Step, skipped.Reason);
                     _events.Add(skipped);
                     break;
-                case ProgressReport { Event: var progress } when StepOf(progress) is not { } step || step > replayUntil || replayUntil == 0:
+                case ProgressReport { Event: var progress } when !IsTold(progress, told):
                     job.State = job.State.Observe(progress);
                     _events.Add(progress);
                     break;
@@ -349,15 +349,14 @@ internal sealed partial class TrainingJobGrain(
         }
     }
 
-    /// <summary>The updates that an event says are done; null if it is of something else.</summary>
-    private static int? StepOf(TrainingEvent progress) => progress switch
+    /// <summary>Whether an event is of updates that watchers have been told of: some are computed again, to the same bytes, after a silo was lost.</summary>
+    private static bool IsTold(TrainingEvent progress, int told) => progress switch
     {
-        DiscreteVaeStepCompleted e => e.Step,
-        PriorStepCompleted e => e.Step,
-        DiscreteVaeEvaluated e => e.Step,
-        SampleGridReady e => e.Step,
-        StageStarted e => e.FromStep,
-        _ => null,
+        DiscreteVaeStepCompleted e => e.Step <= told,
+        PriorStepCompleted e => e.Step <= told,
+        DiscreteVaeEvaluated e => e.Step < told,
+        SampleGridReady e => e.Step < told,
+        _ => false,
     };
 
     /// <summary>Stops the runs, to be placed anew, once there is a silo that was not there when they were placed.</summary>

@@ -118,7 +118,7 @@ public sealed record TrainingJobState
     /// <summary>Takes in what an event says of the job.</summary>
     public TrainingJobState Observe(TrainingEvent progress) => progress switch
     {
-        StageStarted e => this with { Step = e.FromStep, Updates = e.Updates },
+        StageStarted e => this with { Step = Math.Max(Step, e.FromStep), Updates = e.Updates },
         DiscreteVaeStepCompleted e => this with { DiscreteVae = e, Step = e.Step, Updates = e.Updates },
         PriorStepCompleted e => this with { Prior = e, Step = e.Step, Updates = e.Updates },
         DiscreteVaeEvaluated e => this with { Reconstruction = e },

@@ -64,16 +64,17 @@ internal sealed class StageRun(RunningStage stage) : IDisposable
         Stop(StateKeeping.Checkpoint);
     }
 
-    /// <summary>Ends the stage within a step or two, without a checkpoint, and waits for that.</summary>
+    /// <summary>Ends the stage within a step or two, without a checkpoint, and waits for that. May be called at any time, by several at once.</summary>
     public async Task Abort()
     {
-        await _abort.CancelAsync();
+        if (!Left.Task.IsCompleted)
+        {
+            await _abort.CancelAsync();
+        }
+
         await _work;
     }
 
-    public void Dispose()
-    {
-        _abort.Dispose();
-        Left.TrySetResult();
-    }
+    // The source of the token has nothing to free, and somebody may be about to cancel it.
+    public void Dispose() => Left.TrySetResult();
 }
