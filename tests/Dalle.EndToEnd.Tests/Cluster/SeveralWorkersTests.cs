@@ -14,36 +14,31 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
     private readonly List<TemporaryFolder> _folders = [];
     private readonly List<SiloProcess> _silos = [];
 
-    private static TrainingSpec Spec { get; } = UndisturbedRun.Spec with { Replicas = 2, Shards = 2 };
+    private static TrainingSpec Spec { get; } = UndisturbedRun.Spec with { Replicas = 2, Shards = 2, DiscreteVaeUpdates = 60, PriorUpdates = 60 };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     private SiloProcess First => _silos[0];
 
-    [Theory]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    public async Task Job_OnSeveralSilos_ComesToTheSameBytes(int silos)
+    [Fact]
+    public async Task Job_WithASiloForEachWorker_ComesToTheSameBytes()
     {
-        await Start(silos);
+        await Start(4);
         var events = await Finish(await Submit());
 
-        Assert.All(events.OfType<WorkersPlaced>(), placed => Assert.Equal(silos, placed.Silos.Count));
+        Assert.All(events.OfType<WorkersPlaced>(), placed => Assert.Equal(4, placed.Silos.Count));
         AssertSame();
     }
 
     [Theory]
     [InlineData("Kill", 2)]
     [InlineData("Halt", 2)]
-    [InlineData("Terminate", 2)]
-    [InlineData("Kill", 3)]
-    [InlineData("Terminate", 4)]
+    [InlineData("Terminate", 3)]
     public async Task Job_OneOfWhoseSilosIsGone_GoesOnOnTheOthers_ToTheSameBytes(string signal, int silos)
     {
         await Start(silos);
         var watching = Watch(await Submit());
-        foreach (var stage in (Predicate<TrainingEvent>[])[next => next is DiscreteVaeStepCompleted { Step: > 30 }, next => next is PriorStepCompleted { Step: > 30 }])
+        foreach (var stage in (Predicate<TrainingEvent>[])[next => next is DiscreteVaeStepCompleted { Step: > 20 }, next => next is PriorStepCompleted { Step: > 20 }])
         {
             await watching.Until(stage);
             if (_silos.Count > 1)
@@ -95,7 +90,7 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
     {
         await Start(2);
         var job = await Submit();
-        await Watch(job).Until(next => next is PriorStepCompleted { Step: > 30 });
+        await Watch(job).Until(next => next is PriorStepCompleted { Step: > 20 });
         foreach (var silo in _silos)
         {
             silo.Send(Signal.Kill);
