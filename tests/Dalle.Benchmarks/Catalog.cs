@@ -1,3 +1,4 @@
+using Dalle.Benchmarks.Cluster;
 using Dalle.Benchmarks.Collectives;
 using Dalle.Benchmarks.DiscreteVae;
 using Dalle.Benchmarks.Prior;
@@ -20,5 +21,9 @@ internal static class Catalog
         new Generate(),
         new AllReduce(),
         new PowerSgdBenchmark(),
+        new Overhead(),
+        new Throttled(),
+        new Recovery(),
+        new Calm(),
     ];
 }

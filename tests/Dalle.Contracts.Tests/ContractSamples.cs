@@ -11,7 +11,7 @@ internal static class ContractSamples
     public static TrainingSpec Spec { get; } = new()
     {
         Preset = "tiny", Dataset = "scenes", Model = "my-model", Seed = ulong.MaxValue, DiscreteVaeUpdates = 3, PriorUpdates = 4, CheckpointEvery = 5,
-        KeepCheckpoints = 6, ThreadsPerWorker = 7, Replicas = 8, Shards = 9, CompressionRank = 10,
+        KeepCheckpoints = 6, ThreadsPerWorker = 7, Replicas = 8, Shards = 9, CompressionRank = 10, Recovery = RecoveryMode.Continue,
     };
 
     public static CheckpointManifest Checkpoint { get; } = new(TrainingStage.Prior, 500, "jobs/a/prior-500");
@@ -32,7 +32,7 @@ internal static class ContractSamples
         Remaining = TimeSpan.FromSeconds(10), SmallestGradientScale = 11, LargestGradientScale = 12, SkippedUpdates = 13,
     };
 
-    private static DeviceStatus Device { get; } = new("cpu", 2, [new("a", TrainingStage.Prior, 3, "0-1/0")]);
+    private static DeviceStatus Device { get; } = new("cpu", 2, [new("a", TrainingStage.Prior, 3, "0-1/0")], 7);
 
     private static DataPlaneAddress Address { get; } = new("a-silo", "127.0.0.1:5", "a-machine", "/a/socket");
 
@@ -40,7 +40,7 @@ internal static class ContractSamples
 
     private static ShardSnapshot Snapshot { get; } = new(TrainingStage.Prior, 5, [new(1, 2)]);
 
-    private static RestorePoint RestorePoint { get; } = new(5, [new(new(1, 2), "a-silo", "another")]);
+    private static RestorePoint RestorePoint { get; } = new(5, [new(new(1, 2), "a-silo", "another")], LostErrors: true);
 
     private static ModelManifest Model { get; } = new()
     {

@@ -23,11 +23,15 @@ internal static class TrainCommand
         var replicas = new Option<int>("--replicas") { Description = "Copies of the parameters that share every batch. Part of the job: silos that come and go change nothing of what is computed.", HelpName = "N", DefaultValueFactory = _ => 1 }.AtLeast(1);
         var shards = new Option<int>("--shards") { Description = "Workers that share the parameters of each copy.", HelpName = "N", DefaultValueFactory = _ => 1 }.AtLeast(1);
         var rank = new Option<int?>("--compression-rank") { Description = "Rank that the prior's gradients are compressed to between replicas; 0 for no compression. Default: the preset's.", HelpName = "N" }.AtLeast(0);
+        var recovery = new Option<RecoveryMode>("--recovery")
+        {
+            Description = "When a silo is lost with what compression had left out there: exact computes up to a second again, to the same bytes; continue goes on with what is left.", HelpName = "MODE",
+        };
         var previews = new Option<DirectoryInfo?>("--previews") { Description = "Folder to keep what it shows while training in: reconstructions and drawn captions, a PNG for each evaluation.", HelpName = "DIR" };
         var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
         var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
         {
-            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, replicas, shards, rank, previews, detach,
+            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, replicas, shards, rank, recovery, previews, detach,
         };
         command.SetAction((parsed, cancellationToken) => Run(
             CommandContext.Of(parsed),
@@ -44,6 +48,7 @@ internal static class TrainCommand
                 Replicas = parsed.GetValue(replicas),
                 Shards = parsed.GetValue(shards),
                 CompressionRank = parsed.GetValue(rank),
+                Recovery = parsed.GetValue(recovery),
             },
             parsed.GetValue(previews)?.FullName,
             parsed.GetValue(detach),

@@ -35,6 +35,9 @@ public sealed class JobTransport : IMessageTransport, IAsyncDisposable
     /// <summary>Bytes read from sockets since the job was opened: payloads, their headers and heartbeats.</summary>
     public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
 
+    /// <summary>Bytes of messages to others that are not written to sockets yet.</summary>
+    public long PendingBytes => _peers.Values.Sum(peer => peer.Sends.PendingBytes);
+
     /// <summary>The number that stands for the job on the wire.</summary>
     internal ulong Number { get; }
 

@@ -14,6 +14,18 @@ internal sealed class SendQueue(int epoch)
     private bool _heartbeat;
     private bool _leaving;
 
+    /// <summary>Bytes that wait to be written or are being written.</summary>
+    public long PendingBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _waiting.Sum(send => (long)send.Length) + (_current?.Length ?? 0);
+            }
+        }
+    }
+
     /// <summary>Queues a message.</summary>
     public Task Add(MessageKey key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {

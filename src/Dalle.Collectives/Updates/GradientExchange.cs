@@ -61,8 +61,8 @@ public sealed class GradientExchange : IDisposable
     /// <summary>Payload bytes sent to other processes in this epoch.</summary>
     public long SentBytes => _ordinals.Concat(_replicas).Append(_all).Sum(group => group.SentBytes);
 
-    /// <summary>How gradients are compressed, by ordinal that is here; none where there is one replica.</summary>
-    public IReadOnlyList<CompressionPlan> Compression => [.. _compression.Select(ordinal => ordinal.Plan)];
+    /// <summary>Whether anything of the network is compressed between replicas, and so every worker has an error buffer.</summary>
+    public bool HasErrors => _compression.Any(ordinal => ordinal.Plan.CompressedCount > 0);
 
     /// <summary>Takes the gradient of a worker that is here, which the trainer has just collected in its network's store.</summary>
     /// <param name="worker">The worker's place among those that are here.</param>
@@ -85,39 +85,24 @@ public sealed class GradientExchange : IDisposable
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         var squares = new double[_grid.Own.Ordinals];
-        for (var replica = 0; replica < _grid.Own.Replicas; replica++)
+        using (UpdateTracing.Begin("reduce"))
         {
-            var reduced_N = ReduceReplica(step, replica, cancellationToken);
-            for (var ordinal = 0; ordinal < squares.Length; ordinal++)
-            {
-                if (_compression.Length == 0)
-                {
-                    squares[ordinal] = SquaredNorm(reduced_N, ordinal);
-                    continue;
-                }
-
-                // The sum over all workers is the mean over replicas of what is R times each one's part.
-                var shard_N = ToShard(reduced_N, ordinal);
-                shard_N.mul_(Number(_grid.Replicas));
-                _compression[ordinal].Accumulate(replica, shard_N);
-            }
+            ReduceReplicas(step, squares, cancellationToken);
         }
 
         if (_compression.Length > 0)
         {
-            var projected = _compression.Select(ordinal => ordinal.Project(step)).ToArray();
-            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Left, projected, cancellationToken);
-            var factored = _compression.Select(ordinal => ordinal.Factor()).ToArray();
-            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Right, factored, cancellationToken);
-            squares = [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
+            squares = Compress(step, cancellationToken);
         }
 
+        using var vote = UpdateTracing.Begin("vote");
         return Vote(step, [.. ballots.Select((ballot, i) => ballot with { SquaredNorm = squares[i % squares.Length] })], cancellationToken);
     }
 
     /// <summary>Brings the mean gradient into the trainer's held rows: the update is to be applied now.</summary>
     public void Commit()
     {
+        using var span = UpdateTracing.Begin("commit");
         using var untracked = no_grad();
         for (var ordinal = 0; ordinal < _compression.Length; ordinal++)
         {
@@ -181,7 +166,7 @@ public sealed class GradientExchange : IDisposable
         return all;
     }
 
-    /// <summary>The error buffer of a worker that is here: float32 <c>[n]</c>, copied; empty where there is one replica. The caller disposes it.</summary>
+    /// <summary>The error buffer of a worker that is here: float32 <c>[n]</c>, copied; empty where nothing is compressed. The caller disposes it.</summary>
     /// <param name="replica">Its replica.</param>
     /// <param name="ordinal">Its ordinal.</param>
     public Tensor ReadError(int replica, int ordinal)
@@ -207,7 +192,7 @@ public sealed class GradientExchange : IDisposable
     }
 
     /// <summary>The sum of an ordinal's error buffers over the replicas, which every one of them then has its equal part of (paper, appendix E: what a checkpoint holds).</summary>
-    /// <returns>Float32 <c>[n]</c>; empty where there is one replica. The caller disposes it.</returns>
+    /// <returns>Float32 <c>[n]</c>; empty where nothing is compressed. The caller disposes it.</returns>
     /// <exception cref="TransportException">A peer is lost.</exception>
     public Tensor ShareErrors(long step, int ordinal, CancellationToken cancellationToken)
     {
@@ -243,6 +228,55 @@ public sealed class GradientExchange : IDisposable
         _shard_N.Dispose();
     }
 
+    // Sums over the ordinals of each replica that is here, and gives the result to the compression between replicas where there is one; else fills in the squared norms.
+    private void ReduceReplicas(long step, double[] squares, CancellationToken cancellationToken)
+    {
+        for (var replica = 0; replica < _grid.Own.Replicas; replica++)
+        {
+            var reduced_N = ReduceReplica(step, replica, cancellationToken);
+            for (var ordinal = 0; ordinal < squares.Length; ordinal++)
+            {
+                if (_compression.Length == 0)
+                {
+                    squares[ordinal] = SquaredNorm(reduced_N, ordinal);
+                    continue;
+                }
+
+                // The sum over all workers is the mean over replicas of what is R times each one's part.
+                var shard_N = ToShard(reduced_N, ordinal);
+                shard_N.mul_(Number(_grid.Replicas));
+                _compression[ordinal].Accumulate(replica, shard_N);
+            }
+        }
+    }
+
+    // Factors of all ordinals that are here, summed over the replicas; gives the squared norms.
+    private double[] Compress(long step, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Tensor>[] factors;
+        using (UpdateTracing.Begin("compress"))
+        {
+            factors = [.. _compression.Select(ordinal => ordinal.Project(step))];
+        }
+
+        using (UpdateTracing.Begin("exchange"))
+        {
+            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Left, factors, cancellationToken);
+        }
+
+        using (UpdateTracing.Begin("compress"))
+        {
+            factors = [.. _compression.Select(ordinal => ordinal.Factor())];
+        }
+
+        using (UpdateTracing.Begin("exchange"))
+        {
+            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Right, factors, cancellationToken);
+        }
+
+        return [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
+    }
+
     // The gradient of a replica that is here, summed over its ordinals: laid out as the held rows.
     private Tensor ReduceReplica(long step, int replica, CancellationToken cancellationToken)
     {
@@ -270,6 +304,7 @@ public sealed class GradientExchange : IDisposable
 
     private void Gather(long step, int tag, Tensor held_N, Tensor whole_N, CancellationToken cancellationToken)
     {
+        using var span = UpdateTracing.Begin("gather");
         using var scope = NewDisposeScope();
         var arrays = Enumerable.Range(0, _rows.Plan.Specs.Count).Select(array =>
         {

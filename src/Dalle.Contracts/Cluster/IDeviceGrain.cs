@@ -15,8 +15,10 @@ public interface IDeviceGrain : IGrainWithStringKey
 /// <param name="Device">libtorch's name of it: <c>cpu</c>, <c>cuda:0</c>.</param>
 /// <param name="Threads">libtorch threads of work that does not bring its own count.</param>
 /// <param name="Stages">The stages of training jobs that run on it.</param>
+/// <param name="BytesInFlight">Bytes of gradients and parameters on their way to other silos.</param>
 [GenerateSerializer, Immutable, Alias("DeviceStatus")]
-public sealed record DeviceStatus([property: Id(0)] string Device, [property: Id(1)] int Threads, [property: Id(2)] IReadOnlyList<RunningStage> Stages);
+public sealed record DeviceStatus(
+    [property: Id(0)] string Device, [property: Id(1)] int Threads, [property: Id(2)] IReadOnlyList<RunningStage> Stages, [property: Id(3)] long BytesInFlight = 0);
 
 /// <summary>A stage that runs.</summary>
 /// <param name="Job">The job.</param>

@@ -33,15 +33,16 @@ public sealed record ShardSnapshot([property: Id(0)] TrainingStage Stage, [prope
 
 /// <summary>A piece of a job's state that is kept, sent and restored as a whole.</summary>
 /// <param name="Ordinal">The shard.</param>
-/// <param name="Replica">Whose error buffer it is; null for weights, moments and averages, which all replicas have alike.</param>
+/// <param name="Replica">Whose error buffer it is, where gradients are compressed; null for weights, moments and averages, which all replicas have alike.</param>
 [GenerateSerializer, Immutable, Alias("ShardPiece")]
 public readonly record struct ShardPiece([property: Id(0)] int Ordinal, [property: Id(1)] int? Replica = null);
 
 /// <summary>The snapshot that an epoch goes on from.</summary>
 /// <param name="Step">Updates done.</param>
 /// <param name="Transfers">Pieces that hosts do not keep themselves, and who sends them.</param>
+/// <param name="LostErrors">Whether error buffers are missing: what there is of them is shared out among all replicas.</param>
 [GenerateSerializer, Immutable, Alias("RestorePoint")]
-public sealed record RestorePoint([property: Id(0)] int Step, [property: Id(1)] IReadOnlyList<ShardTransfer> Transfers);
+public sealed record RestorePoint([property: Id(0)] int Step, [property: Id(1)] IReadOnlyList<ShardTransfer> Transfers, [property: Id(2)] bool LostErrors = false);
 
 /// <summary>A piece of a snapshot that goes from one host to another.</summary>
 /// <param name="Piece">The piece.</param>

@@ -12,6 +12,12 @@ public interface IWorkerGrain : IGrainWithStringKey
     /// <exception cref="StaleLeaseException">The worker has seen a newer lease.</exception>
     IAsyncEnumerable<WorkerReport> Run(StageLease lease, CancellationToken cancellationToken = default);
 
+    /// <summary>Opens ahead what a run will need, on a silo that is to host workers soon. It does not begin to run.</summary>
+    /// <param name="lease">What it is to run; its epoch is not begun.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    [AlwaysInterleave, ResponseTimeout("00:10:00")]
+    Task Prepare(StageLease lease, CancellationToken cancellationToken = default);
+
     /// <summary>Asks the run of a lease, or of an older one, to save at the next step boundary and to end as stopped. A run that has yet to come ends as soon as it has.</summary>
     /// <param name="epoch">The lease's.</param>
     /// <param name="keep">Where the state is to be kept.</param>

@@ -43,6 +43,9 @@ public sealed record TrainingSpec
     /// <summary>Rank that the prior's gradients are compressed to between replicas; null for the preset's, 0 for no compression.</summary>
     [Id(11)] public int? CompressionRank { get; init; }
 
+    /// <summary>What becomes of the error buffers of a silo that was lost. Default: exact.</summary>
+    [Id(12)] public RecoveryMode Recovery { get; init; }
+
     /// <summary>Checks what can be checked without knowing the presets and the datasets.</summary>
     /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
     public void Validate()
@@ -79,6 +82,16 @@ public sealed record TrainingSpec
             throw new InvalidRequestException($"{parameter} is {value}: expected at least 1.", parameter);
         }
     }
+}
+
+/// <summary>How a job goes on when a silo was lost with the error buffers of compression that it had. Stored and sent: values are append-only.</summary>
+public enum RecoveryMode
+{
+    /// <summary>All go back to the newest snapshot, at most about a second of work, and compute it again to the same bytes.</summary>
+    Exact = 0,
+
+    /// <summary>The newest step is kept; what is left of the error buffers is shared out among all replicas. The bytes differ from those of an undisturbed run.</summary>
+    Continue = 1,
 }
 
 /// <summary>The stages of a job, in order. Stored and sent: values are append-only.</summary>

@@ -28,14 +28,20 @@ internal sealed class JobSilos(ISiloStatusOracle membership, IGrainFactory grain
     /// <exception cref="SiloUnavailableException">None has answered.</exception>
     public async Task<IReadOnlyList<SiloHoldings>> Begin(string jobId, long epoch, IReadOnlySet<string> lost, IReadOnlyList<string> before, CancellationToken cancellationToken)
     {
-        var answers = await Task.WhenAll(Active.Order(StringComparer.Ordinal).Select(silo =>
-            Begin(jobId, epoch, silo, lost.Contains(silo) ? PatienceWithTheLost : Patience, cancellationToken)));
-        var there = answers.OfType<SiloHoldings>().ToArray();
+        var there = await Ask(jobId, epoch, Active, silo => lost.Contains(silo) ? PatienceWithTheLost : Patience, cancellationToken);
         var places = before.Index().ToDictionary(pair => pair.Item, pair => pair.Index, StringComparer.Ordinal);
-        return there.Length > 0
+        return there.Count > 0
             ? [.. there.Where(silo => !silo.Holdings.Leaving).OrderBy(silo => places.GetValueOrDefault(silo.Silo, int.MaxValue)).ThenBy(silo => silo.Holdings.Busy)]
             : throw new SiloUnavailableException($"No silo has answered job '{jobId}'.");
     }
+
+    /// <summary>Begins an epoch of a job on silos that it is new to, side by side.</summary>
+    /// <returns>Those that answered.</returns>
+    public Task<IReadOnlyList<SiloHoldings>> BeginNew(string jobId, long epoch, IReadOnlyCollection<string> newcomers, CancellationToken cancellationToken) =>
+        Ask(jobId, epoch, newcomers, _ => Patience, cancellationToken);
+
+    private async Task<IReadOnlyList<SiloHoldings>> Ask(string jobId, long epoch, IEnumerable<string> silos, Func<string, TimeSpan> patience, CancellationToken cancellationToken) =>
+        [.. (await Task.WhenAll(silos.Order(StringComparer.Ordinal).Select(silo => Begin(jobId, epoch, silo, patience(silo), cancellationToken)))).OfType<SiloHoldings>()];
 
     private async Task<SiloHoldings?> Begin(string jobId, long epoch, string silo, TimeSpan patience, CancellationToken cancellationToken)
     {

@@ -257,7 +257,7 @@ internal sealed partial class TrainingJobGrain(
         }
 
         var placement = WorkerPlacing.Place(job.State.Spec!, there);
-        var snapshot = WorkerPlacing.Newest(placement, job.State.Stage, there, job.State.Checkpoint?.Step ?? 0);
+        var snapshot = WorkerPlacing.Newest(placement, job.State.Stage, there, job.State.Checkpoint?.Step ?? 0, job.State.Spec!.Recovery);
         attempts.Begin(job.State.Stage, snapshot?.Step ?? job.State.Checkpoint?.Step ?? 0);
         (_placement, _runs) = (placement, new(GrainFactory, JobId, job.State.Lease(placement, snapshot)));
         if (_pausing)
@@ -365,12 +365,30 @@ internal sealed partial class TrainingJobGrain(
         using var looks = new PeriodicTimer(MembershipPeriod, clock);
         while (await looks.WaitForNextTickAsync(cancellationToken))
         {
-            if (!silos.Active.IsSubsetOf(known))
+            if (silos.Active.Except(known).ToArray() is { Length: > 0 } newcomers && await PrepareNewcomers(newcomers, cancellationToken))
             {
                 await runs.Stop(StateKeeping.Memory, cancellationToken);
                 return;
             }
         }
+    }
+
+    /// <summary>Lets silos that are about to host workers open what they need, while the others still train. What cannot be opened ahead is opened, or fails, when they run.</summary>
+    /// <returns>Whether any of them has answered.</returns>
+    private async Task<bool> PrepareNewcomers(string[] newcomers, CancellationToken cancellationToken)
+    {
+        if (await silos.BeginNew(JobId, job.State.Epoch, newcomers, cancellationToken) is not { Count: > 0 } come)
+        {
+            return false;
+        }
+
+        var present = _placement!.Hosts.Select(host => new SiloHoldings(host.Silo, new(come[0].Holdings.Address, Busy: 0, Leaving: false, [])));
+        var next = WorkerPlacing.Place(job.State.Spec!, [.. present, .. come]);
+        var lease = job.State.Lease(next, snapshot: null);
+        await Task.WhenAll(next.Hosts.Where(host => newcomers.Contains(host.Silo))
+            .Select(host => GrainFactory.GetGrain<IWorkerGrain>(new JobSilo(JobId, host.Silo).ToString()).Prepare(lease, cancellationToken)))
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        return true;
     }
 
     private void TellPlacement(Cause cause, RestorePoint? snapshot)

@@ -36,40 +36,50 @@ internal static class WorkerPlacing
     /// <param name="stage">The stage it must be of.</param>
     /// <param name="silos">What each keeps.</param>
     /// <param name="from">Updates that it must have at least.</param>
-    public static RestorePoint? Newest(WorkerPlacement placement, TrainingStage stage, IReadOnlyList<SiloHoldings> silos, int from)
+    /// <param name="recovery">Whether error buffers may be missing.</param>
+    public static RestorePoint? Newest(WorkerPlacement placement, TrainingStage stage, IReadOnlyList<SiloHoldings> silos, int from, RecoveryMode recovery)
     {
         var hosts = placement.Hosts.Select(host => host.Silo).ToHashSet(StringComparer.Ordinal);
         var byStep = silos.Where(silo => hosts.Contains(silo.Silo))
             .SelectMany(silo => silo.Holdings.Snapshots.Where(snapshot => snapshot.Stage == stage && snapshot.Step >= from).Select(snapshot => (silo.Silo, Snapshot: snapshot)))
             .GroupBy(pair => pair.Snapshot.Step)
             .OrderByDescending(group => group.Key);
-        return byStep.Select(group => RestorePoint(placement, group.Key, group.ToDictionary(pair => pair.Silo, pair => pair.Snapshot.Pieces.ToHashSet(), StringComparer.Ordinal)))
+        return byStep.Select(group => RestorePoint(placement, group.Key, group.ToDictionary(pair => pair.Silo, pair => pair.Snapshot.Pieces.ToHashSet(), StringComparer.Ordinal), recovery))
             .FirstOrDefault(point => point is not null);
     }
 
-    private static RestorePoint? RestorePoint(WorkerPlacement placement, int step, Dictionary<string, HashSet<ShardPiece>> kept)
+    private static RestorePoint? RestorePoint(WorkerPlacement placement, int step, Dictionary<string, HashSet<ShardPiece>> kept, RecoveryMode recovery)
     {
+        // Snapshots have error buffers only where gradients are compressed, and then those of every worker that was there.
+        var compressed = kept.Values.Any(pieces => pieces.Any(piece => piece.Replica is not null));
         var transfers = new List<ShardTransfer>();
+        var lostErrors = false;
         foreach (var host in placement.Hosts)
         {
-            foreach (var piece in Needed(placement, host).Where(piece => !Keeps(host.Silo, piece)))
+            foreach (var piece in Needed(host, compressed).Where(piece => !Keeps(host.Silo, piece)))
             {
-                if (placement.Hosts.FirstOrDefault(other => Keeps(other.Silo, piece)) is not { } source)
+                if (placement.Hosts.FirstOrDefault(other => Keeps(other.Silo, piece)) is { } source)
+                {
+                    transfers.Add(new(piece, source.Silo, host.Silo));
+                }
+                else if (piece.Replica is null || recovery == RecoveryMode.Exact)
                 {
                     return null;
                 }
-
-                transfers.Add(new(piece, source.Silo, host.Silo));
+                else
+                {
+                    lostErrors = true;
+                }
             }
         }
 
-        return new(step, transfers);
+        return new(step, transfers, lostErrors);
 
         bool Keeps(string silo, ShardPiece piece) => kept.TryGetValue(silo, out var pieces) && pieces.Contains(piece);
     }
 
-    private static IEnumerable<ShardPiece> Needed(WorkerPlacement placement, WorkerHost host) => host.OwnOrdinals.SelectMany(ordinal =>
-        placement.Replicas == 1 ? [new ShardPiece(ordinal)] : host.OwnReplicas.Select(replica => new ShardPiece(ordinal, replica)).Prepend(new(ordinal)));
+    private static IEnumerable<ShardPiece> Needed(WorkerHost host, bool compressed) => host.OwnOrdinals.SelectMany(ordinal =>
+        compressed ? host.OwnReplicas.Select(replica => new ShardPiece(ordinal, replica)).Prepend(new(ordinal)) : [new ShardPiece(ordinal)]);
 
     private static WorkerHost Host(SiloHoldings silo, (int First, int Count) replicas, (int First, int Count) ordinals) =>
         new(silo.Silo, silo.Holdings.Address, replicas.First, replicas.Count, ordinals.First, ordinals.Count);

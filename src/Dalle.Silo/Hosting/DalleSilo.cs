@@ -42,6 +42,7 @@ public static class DalleSilo
         builder.Services.AddSingleton(provider => new ArtifactStore(provider.GetRequiredService<ClusterArtifacts>().Folder));
         builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
+        builder.AddDalleTelemetry();
         builder.Services.AddHostedService<StoreCheck>();
         builder.Services.AddHostedService<SiloAnnouncement>();
         builder.Services.AddHostedService<JobWaking>();

@@ -16,7 +16,7 @@ namespace Dalle.Silo.Http;
     DictionaryKeyPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     NumberHandling = JsonNumberHandling.Strict,
     RespectNullableAnnotations = true,
-    Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>)])]
+    Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>), typeof(PlainEnum<RecoveryMode>)])]
 [JsonSerializable(typeof(ApiErrorBody))]
 [JsonSerializable(typeof(StreamError))]
 [JsonSerializable(typeof(ImageRequest))]

@@ -21,6 +21,8 @@ public static class WorkersHosting
         silo.Services.AddSingleton<IValidateOptions<GeneratorOptions>, GeneratorOptionsValidator>();
         silo.Services.AddSingleton<GenerationEngine>();
         silo.Services.AddOptions<DataPlaneOptions>();
+        silo.Services.AddMetrics();
+        silo.Services.AddSingleton<TrainingInstruments>();
         silo.Services.AddSingleton<DataPlane>();
         silo.Services.AddSingleton<JobShardDirectory>();
         silo.Services.AddSingleton<WorkerDrain>();

@@ -12,7 +12,11 @@ internal sealed class JobShards(string job, DataPlane plane) : IDisposable
     private readonly SemaphoreSlim _turns = new(1);
     private StageRun? _run;
     private JobTransport? _transport;
+    private IAsyncDisposable? _open;
     private long _epoch;
+
+    /// <summary>Samples that were damaged, for the next report of a run.</summary>
+    public ConcurrentQueue<SampleReplaced> Replaced { get; } = new();
 
     /// <summary>States kept in memory.</summary>
     public Snapshots Snapshots { get; } = new();
@@ -21,8 +25,8 @@ internal sealed class JobShards(string job, DataPlane plane) : IDisposable
     /// <exception cref="InvalidOperationException">No epoch was begun.</exception>
     public JobTransport Transport => _transport ?? throw new InvalidOperationException($"Job '{job}' has begun no epoch on this silo.");
 
-    /// <summary>This silo's end of the data plane.</summary>
-    public DataPlane Plane => plane;
+    /// <summary>Bytes on their way to the other hosts.</summary>
+    public long BytesInFlight => _transport?.PendingBytes ?? 0;
 
     /// <summary>Begins an epoch: ends the run of an earlier one, and what it sends and waits for.</summary>
     /// <exception cref="StaleLeaseException">A later epoch has begun.</exception>
@@ -66,10 +70,23 @@ internal sealed class JobShards(string job, DataPlane plane) : IDisposable
     /// <summary>The run has ended.</summary>
     public void Leave(StageRun run) => Interlocked.CompareExchange(ref _run, null, run);
 
+    /// <summary>Keeps what a stage has open for its next epoch, in place of what was kept before. Null keeps nothing new.</summary>
+    public async Task Keep(IAsyncDisposable? open)
+    {
+        if (open is not null && Interlocked.Exchange(ref _open, open) is { } before)
+        {
+            await before.DisposeAsync();
+        }
+    }
+
+    /// <summary>Takes what was kept; null if nothing was.</summary>
+    public IAsyncDisposable? Take() => Interlocked.Exchange(ref _open, null);
+
     /// <summary>Ends the run and lets go of everything.</summary>
     public Task Release() => InTurn(async () =>
     {
         await (_run?.Abort() ?? Task.CompletedTask);
+        await (Take()?.DisposeAsync() ?? ValueTask.CompletedTask);
         await (_transport?.DisposeAsync() ?? ValueTask.CompletedTask);
         _transport = null;
         Snapshots.Clear();
@@ -98,6 +115,9 @@ internal sealed class JobShardDirectory(DataPlane plane) : IDisposable
 
     /// <summary>Of one job; made when first asked for.</summary>
     public JobShards Of(string job) => _jobs.GetOrAdd(job, key => new(key, plane));
+
+    /// <summary>Bytes of all jobs on their way to other silos.</summary>
+    public long BytesInFlight => _jobs.Values.Sum(job => job.BytesInFlight);
 
     public void Dispose()
     {

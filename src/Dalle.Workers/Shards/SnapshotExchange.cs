@@ -31,10 +31,11 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
     /// <param name="stage">The stage.</param>
     /// <param name="step">Updates done.</param>
     /// <param name="leaving">Hosts that leave, by their place: they keep nothing for others.</param>
+    /// <param name="errors">Whether workers have error buffers.</param>
     /// <param name="snapshots">Has this host's own pieces, and gets those of others.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="TransportException">A peer is lost.</exception>
-    public Task KeepForEachOther(TrainingStage stage, int step, IReadOnlySet<int> leaving, Snapshots snapshots, CancellationToken cancellationToken)
+    public Task KeepForEachOther(TrainingStage stage, int step, IReadOnlySet<int> leaving, bool errors, Snapshots snapshots, CancellationToken cancellationToken)
     {
         var transfers = new List<Task>();
         for (var host = 0; host < grid.Hosts.Count; host++)
@@ -45,7 +46,7 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
             }
 
             var (from, to) = (grid.Hosts[host], grid.Hosts[neighbour]);
-            foreach (var piece in OnlyAt(host, leaving))
+            foreach (var piece in OnlyAt(host, leaving, errors))
             {
                 if (ReferenceEquals(from, grid.Own))
                 {
@@ -67,7 +68,7 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
     private int? Neighbour(int host, IReadOnlySet<int> leaving) =>
         Enumerable.Range(1, grid.Hosts.Count - 1).Select(distance => (int?)((host + distance) % grid.Hosts.Count)).FirstOrDefault(other => !leaving.Contains(other!.Value));
 
-    private IEnumerable<ShardPiece> OnlyAt(int host, IReadOnlySet<int> leaving)
+    private IEnumerable<ShardPiece> OnlyAt(int host, IReadOnlySet<int> leaving, bool errors)
     {
         var own = grid.Hosts[host];
         var staying = grid.Hosts.Where((other, i) => i != host && !leaving.Contains(i)).ToArray();
@@ -78,7 +79,7 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
                 yield return new(ordinal);
             }
 
-            foreach (var replica in grid.Replicas > 1 ? own.OwnReplicas : [])
+            foreach (var replica in errors ? own.OwnReplicas : [])
             {
                 yield return new(ordinal, replica);
             }

@@ -7,8 +7,8 @@ namespace Dalle.Workers.Shards;
 /// <remarks>Thread-safe.</remarks>
 internal sealed class Snapshots
 {
-    /// <summary>The newest may still be on its way to other silos when one is lost: then the one before it counts.</summary>
-    private const int Kept = 2;
+    /// <summary>When a silo is lost there are the state that the update before has left, and a snapshot; that may still have been on its way to other silos, and then the one before it counts.</summary>
+    private const int Kept = 3;
 
     private readonly Lock _gate = new();
     private readonly List<(TrainingStage Stage, int Step, Dictionary<ShardPiece, StateBuffer> Pieces)> _snapshots = [];
@@ -34,7 +34,7 @@ internal sealed class Snapshots
         }
     }
 
-    /// <summary>Keeps a piece, which is not to be changed from now on. Snapshots of other stages are let go of, and older ones than the two newest.</summary>
+    /// <summary>Keeps a piece, which is not to be changed from now on. Snapshots of other stages are let go of, and older ones than the three newest.</summary>
     public void Keep(TrainingStage stage, int step, ShardPiece piece, StateBuffer buffer)
     {
         lock (_gate)

@@ -26,8 +26,8 @@ internal sealed class DiscreteVaeStage : TrainingLoopStage<PictureBatches, float
     // The paper compresses the prior's gradients alone.
     protected override CompressionSettings Compression(StageContext context) => new(Rank: 0);
 
-    protected override IUpdates<float[][]> Create(StageContext context, PictureBatches source, WorkerGrid grid, HeldRows rows, Device device) =>
-        new DiscreteVaeUpdates(context, source, grid, rows, device);
+    protected override IUpdates<float[][]> Create(StageContext context, PictureBatches source, HeldRows rows, Device device) =>
+        new DiscreteVaeUpdates(context, source, rows, device);
 }
 
 /// <summary>The updates of the discrete VAE.</summary>
@@ -41,7 +41,6 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
 
     private readonly StageContext _context;
     private readonly PictureBatches _batches;
-    private readonly WorkerGrid _grid;
     private readonly Device _device;
     private readonly DiscreteVaeTraining _training;
     private readonly DiscreteVaeTrainer _trainer;
@@ -49,11 +48,11 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
     private readonly float[] _shown;
     private readonly int _size;
 
-    public DiscreteVaeUpdates(StageContext context, PictureBatches batches, WorkerGrid grid, HeldRows rows, Device device)
+    public DiscreteVaeUpdates(StageContext context, PictureBatches batches, HeldRows rows, Device device)
     {
-        (_context, _batches, _grid, _device, _training) = (context, batches, grid, device, context.DiscreteVaeTraining);
+        (_context, _batches, _device, _training) = (context, batches, device, context.DiscreteVaeTraining);
         _size = context.Preset.DiscreteVae.ImageSize;
-        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device, rows.Ranges, grid.Workers);
+        _trainer = new(context.Preset.DiscreteVae, _training, context.Spec.Seed, device, rows.Ranges, context.Lease.Placement.Workers);
         _heldOut = batches.ReadHeldOut(EvaluatedPictures);
         _shown = batches.ReadHeldOut(ShownPictures);
     }
@@ -64,11 +63,17 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
 
     public IShardedTrainer Trainer => _trainer;
 
-    public float[][] Prepare(int step) => [.. _grid.OwnWorkers.Select(worker => _batches.Read(step, BatchRows.Of(_training.BatchSize, worker, _grid.Workers)))];
+    public WorkerGrid Grid
+    {
+        private get => field ?? throw new InvalidOperationException("The workers are not placed.");
+        set;
+    }
+
+    public float[][] Prepare(int step) => [.. Grid.OwnWorkers.Select(worker => _batches.Read(step, BatchRows.Of(_training.BatchSize, worker, Grid.Workers)))];
 
     public WorkerShare Gradients(int step, float[][] batch, int worker, bool measure)
     {
-        var pixels = Pixels.ToTensor(batch[worker - _grid.OwnWorkers[0]], _size, _device);
+        var pixels = Pixels.ToTensor(batch[worker - Grid.OwnWorkers[0]], _size, _device);
         return _trainer.Gradients(step, worker, _training.BatchSize, pixels, measure) is { } figures
             ? new([figures.Loss, figures.Reconstruction, figures.Kl, figures.Perplexity], [])
             : new([], []);

@@ -70,9 +70,12 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     /// <exception cref="TransportException">A peer is lost; the update is not done here.</exception>
     public (TrainingEvent? Report, Verdict Verdict) Step(int step, TBatch batch, Pace? pace, Wishes wishes)
     {
+        using var update = UpdateTracing.Begin("update")?.AddTag("job", _context.JobId).AddTag("step", step);
+        var (began, sent) = (_context.Clock.GetTimestamp(), _exchange.SentBytes);
         var ballots = new Ballot[_grid.OwnWorkers.Count];
         for (var i = 0; i < ballots.Length; i++)
         {
+            using var compute = UpdateTracing.Begin("compute");
             var share = _updates.Gradients(step, batch, _grid.OwnWorkers[i], measure: pace is not null || !Alone);
             _exchange.Add(i);
             ballots[i] = new() { Wishes = wishes | SnapshotWish(), Figures = share.Figures, NotFinite = share.NotFinite };
@@ -104,6 +107,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
             _exchange.Publish(step, _aborted);
         }
 
+        _context.Instruments.OnUpdate(_context.JobId, _context.Lease.Stage, _context.Clock.GetElapsedTime(began), !verdict.IsFinite, _exchange.SentBytes - sent);
         return (report, verdict);
     }
 
@@ -131,11 +135,23 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         Task.WhenAll(arrivals).GetAwaiter().GetResult();
         foreach (var ordinal in _grid.Own.OwnOrdinals)
         {
-            _pieces.Load(ordinal, Find(new(ordinal)));
-            foreach (var replica in _grid.Replicas > 1 ? _grid.Own.OwnReplicas : [])
+            if (_updates.Trainer.Step != step)
             {
-                using var error = Find(new(ordinal, replica)).ToTensor();
-                _exchange.WriteError(replica, ordinal, error);
+                _pieces.Load(ordinal, Find(new(ordinal)) ?? throw new InvalidOperationException($"Snapshot {step} of {stage} has no ordinal {ordinal} here."));
+            }
+
+            foreach (var replica in _exchange.HasErrors ? _grid.Own.OwnReplicas : [])
+            {
+                if (Find(new(ordinal, replica)) is { } kept)
+                {
+                    using var error = kept.ToTensor();
+                    _exchange.WriteError(replica, ordinal, error);
+                }
+            }
+
+            if (point.LostErrors)
+            {
+                _exchange.ShareErrors(FirstMeeting, ordinal, _aborted).Dispose();
             }
         }
 
@@ -144,7 +160,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         async Task Receive(ShardTransfer transfer) =>
             _context.Shards.Snapshots.Keep(stage, step, transfer.Piece, await _snapshots.ReceiveToRestore(Host(transfer.From), step, transfer.Piece, _aborted));
 
-        StateBuffer Find(ShardPiece piece) => _context.Shards.Snapshots.Find(stage, step, piece) ?? throw new InvalidOperationException($"Snapshot {step} of {stage} has no {piece} here.");
+        StateBuffer? Find(ShardPiece piece) => _context.Shards.Snapshots.Find(stage, step, piece);
 
         GridHost Host(string name) => _grid.Hosts.First(host => host.Address.Name == name);
     }
@@ -157,7 +173,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         using (NewDisposeScope())
         {
             reader.ReadAllInto(_updates.Trainer.NamedState().Select(part => new CheckpointTarget(part.Name, part.Tensor, _pieces.FirstRow(part.Name, _grid.Own.FirstOrdinal))));
-            foreach (var worker in _grid.Replicas > 1 ? _grid.OwnWorkers : [])
+            foreach (var worker in _exchange.HasErrors ? _grid.OwnWorkers : [])
             {
                 var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
                 using var error = ReadError(reader, replica, ordinal);
@@ -230,25 +246,22 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     /// <param name="wait">Whether to wait until all of it is there.</param>
     public void KeepSnapshot(int step, IReadOnlySet<int> leaving, bool wait)
     {
-        var (stage, snapshots) = (_context.Lease.Stage, _context.Shards.Snapshots);
         _keeping.GetAwaiter().GetResult();
-        foreach (var ordinal in _grid.Own.OwnOrdinals)
-        {
-            var piece = new StateBuffer(_pieces.Size(ordinal));
-            _pieces.Save(ordinal, piece);
-            snapshots.Keep(stage, step, new(ordinal), piece);
-            foreach (var replica in _grid.Replicas > 1 ? _grid.Own.OwnReplicas : [])
-            {
-                using var error = _exchange.ReadError(replica, ordinal);
-                snapshots.Keep(stage, step, new(ordinal, replica), StateBuffer.Of(error));
-            }
-        }
-
+        KeepOwn(step);
         _snapshotAt = _context.Clock.GetTimestamp();
-        _keeping = _snapshots.KeepForEachOther(stage, step, leaving, snapshots, _ended.Token);
+        _keeping = _snapshots.KeepForEachOther(_context.Lease.Stage, step, leaving, _exchange.HasErrors, _context.Shards.Snapshots, _ended.Token);
         if (wait)
         {
             _keeping.GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Keeps the state that the last update has left, here alone: another host was lost, and nothing needs to be computed again of which all pieces are left.</summary>
+    public void KeepLast()
+    {
+        if (!Alone)
+        {
+            KeepOwn(_updates.Trainer.Step);
         }
     }
 
@@ -260,6 +273,22 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         _ = _keeping.Exception;
         _ended.Dispose();
         _exchange.Dispose();
+    }
+
+    private void KeepOwn(int step)
+    {
+        var (stage, snapshots) = (_context.Lease.Stage, _context.Shards.Snapshots);
+        foreach (var ordinal in _grid.Own.OwnOrdinals)
+        {
+            var piece = new StateBuffer(_pieces.Size(ordinal));
+            _pieces.Save(ordinal, piece);
+            snapshots.Keep(stage, step, new(ordinal), piece);
+            foreach (var replica in _exchange.HasErrors ? _grid.Own.OwnReplicas : [])
+            {
+                using var error = _exchange.ReadError(replica, ordinal);
+                snapshots.Keep(stage, step, new(ordinal, replica), StateBuffer.Of(error));
+            }
+        }
     }
 
     private Wishes SnapshotWish()
@@ -279,7 +308,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
 
     private CheckpointFile? WriteError(string folder, int step, int replica, int ordinal, bool scheduled)
     {
-        if (_grid.Replicas == 1)
+        if (!_exchange.HasErrors)
         {
             return null;
         }

@@ -38,8 +38,8 @@ internal sealed class PriorStage : TrainingLoopStage<CaptionBatches, CaptionBatc
 
     protected override CompressionSettings Compression(StageContext context) => new(context.Spec.CompressionRank ?? context.Preset.CompressionRank);
 
-    protected override IUpdates<CaptionBatch> Create(StageContext context, CaptionBatches source, WorkerGrid grid, HeldRows rows, Device device) =>
-        new PriorUpdates(context, source, grid, rows, device);
+    protected override IUpdates<CaptionBatch> Create(StageContext context, CaptionBatches source, HeldRows rows, Device device) =>
+        new PriorUpdates(context, source, rows, device);
 }
 
 /// <summary>The updates of the prior.</summary>
@@ -50,7 +50,6 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
 
     private readonly StageContext _context;
     private readonly CaptionBatches _batches;
-    private readonly WorkerGrid _grid;
     private readonly Device _device;
     private readonly PriorTraining _training;
     private readonly TransformerConfig _config;
@@ -59,13 +58,13 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
     private readonly DiscreteVae _decoder;
     private readonly IReadOnlyList<(string Caption, IReadOnlyList<int> Tokens)> _shown;
 
-    public PriorUpdates(StageContext context, CaptionBatches batches, WorkerGrid grid, HeldRows rows, Device device)
+    public PriorUpdates(StageContext context, CaptionBatches batches, HeldRows rows, Device device)
     {
-        (_context, _batches, _grid, _device, _training, _config) = (context, batches, grid, device, context.PriorTraining, context.Preset.Transformer);
+        (_context, _batches, _device, _training, _config) = (context, batches, device, context.PriorTraining, context.Preset.Transformer);
         _decoderParameters = new(DiscreteVae.Declare(context.Preset.DiscreteVae), context.DiscreteVaeTraining.Precision, device, trains: false);
         ParameterFile.Load(context.Folder.PathOf(ModelFolder.DiscreteVae), _decoderParameters);
         _decoder = new(context.Preset.DiscreteVae, _decoderParameters);
-        _trainer = new(_config, _training, context.Spec.Seed, device, _decoder.Codebook, rows.Ranges, grid.Workers);
+        _trainer = new(_config, _training, context.Spec.Seed, device, _decoder.Codebook, rows.Ranges, context.Lease.Placement.Workers);
         _shown = batches.ReadHeldOutCaptions(ShownCaptions);
     }
 
@@ -75,6 +74,12 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
 
     public IShardedTrainer Trainer => _trainer;
 
+    public WorkerGrid Grid
+    {
+        private get => field ?? throw new InvalidOperationException("The workers are not placed.");
+        set;
+    }
+
     public CaptionBatch Prepare(int step) => _batches.Read(step);
 
     public WorkerShare Gradients(int step, CaptionBatch batch, int worker, bool measure)
@@ -82,7 +87,7 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
         using var scope = NewDisposeScope();
         var text_BT = tensor(batch.Text, [_training.BatchSize, _config.TextLength], device: _device);
         var image_BN = tensor(batch.Image, [_training.BatchSize, _config.ImageLength], device: _device);
-        var rows = BatchRows.Of(_training.BatchSize, worker, _grid.Workers);
+        var rows = BatchRows.Of(_training.BatchSize, worker, Grid.Workers);
         var gradients = _trainer.Gradients(text_BT.narrow(0, rows.First, rows.Count), image_BN.narrow(0, rows.First, rows.Count), PredictedTokens.Of(text_BT, image_BN));
         return new([gradients.Losses.Text, gradients.Losses.Image], [.. (gradients.Finite ?? []).Index().Where(resblock => !resblock.Item).Select(resblock => resblock.Index)]);
     }

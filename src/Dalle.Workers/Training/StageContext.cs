@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Dalle.Contracts.Training;
 using Dalle.Data.Datasets;
 using Dalle.Model.DiscreteVae;
@@ -12,7 +11,7 @@ using Dalle.Workers.Shards;
 namespace Dalle.Workers.Training;
 
 /// <summary>What a stage works with.</summary>
-internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder folder, JobShards shards, DeviceThread device, TimeProvider clock, StageRun run)
+internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder folder, JobShards shards, DeviceThread device, TrainingInstruments instruments, TimeProvider clock, StageRun run)
 {
     private const string StandInsFile = "stand-ins.json";
 
@@ -22,9 +21,6 @@ internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder fold
         HalfPrecision = Precision.BFloat16.On(device.Device.type),
         DatasetFingerprint = null,
     };
-
-    // Reports have one writer, and samples are read on any thread: these wait for the stage's next report.
-    private readonly ConcurrentQueue<SampleReplaced> _replaced = new();
 
     public StageLease Lease => lease;
 
@@ -41,6 +37,8 @@ internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder fold
     public JobFolder Folder => folder;
 
     public TimeProvider Clock => clock;
+
+    public TrainingInstruments Instruments => instruments;
 
     /// <summary>Where to keep the state at the next step boundary, and to end; null while the stage is to go on.</summary>
     public StateKeeping? Stopping => run.Stopping;
@@ -82,7 +80,7 @@ internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder fold
                 $"Dataset '{Spec.Dataset}' is not the one that the job began with: expected {expected}, got {found}. Put the old one back and resume the job, or start a new one.");
         }
 
-        return new(dataset, ReadStandIns(), (sample, standIn, reason) => _replaced.Enqueue(new SampleReplaced(lease.Stage, sample, standIn, reason)));
+        return new(dataset, ReadStandIns(), (sample, standIn, reason) => shards.Replaced.Enqueue(new SampleReplaced(lease.Stage, sample, standIn, reason)));
     }
 
     /// <summary>Keeps the stand-ins of damaged samples for the stages after this one: what is encoded of a picture must meet that picture's captions.</summary>
@@ -103,7 +101,8 @@ internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder fold
     /// <summary>Hands a report to the job, after those of samples replaced meanwhile.</summary>
     public async ValueTask Report(WorkerReport report)
     {
-        while (_replaced.TryDequeue(out var replaced))
+        // Reports have one writer, and samples are read on any thread: those have waited.
+        while (shards.Replaced.TryDequeue(out var replaced))
         {
             await run.Report(new ProgressReport(replaced));
         }
@@ -132,4 +131,8 @@ internal interface IStage
     /// <returns>The last report: done or stopped.</returns>
     /// <exception cref="InvalidDataException">Something it needs is not as it must be; trying again would not help.</exception>
     Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken);
+
+    /// <summary>Opens ahead what a run with the same lease will need, so that the hosts of the job that are at work need not wait for this one.</summary>
+    /// <exception cref="InvalidDataException">Something it needs is not as it must be; trying again would not help.</exception>
+    Task Prepare(StageContext context, CancellationToken cancellationToken) => Task.CompletedTask;
 }

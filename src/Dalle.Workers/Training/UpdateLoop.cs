@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Dalle.Collectives.Transport;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
 
@@ -170,7 +171,7 @@ internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> 
     {
         var pace = workers.Leads ? NextPace() : null;
         var (step, wishes) = (_step, OwnWishes());
-        var (report, verdict) = await context.OnDevice(_ => workers.Step(step, batch, pace, wishes), cancellationToken);
+        var (report, verdict) = await context.OnDevice(_ => Step(), cancellationToken);
         _step++;
         if (report is not null)
         {
@@ -178,6 +179,19 @@ internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> 
         }
 
         return verdict;
+
+        (TrainingEvent? Report, Verdict Verdict) Step()
+        {
+            try
+            {
+                return workers.Step(step, batch, pace, wishes);
+            }
+            catch (Exception broken) when (broken is TransportException or OperationCanceledException)
+            {
+                workers.KeepLast();
+                throw;
+            }
+        }
     }
 
     private Wishes OwnWishes() => context.Leaving ? Wishes.Leave : context.Stopping switch

@@ -1,12 +1,6 @@
-using Dalle.Collectives.Compression;
-using Dalle.Collectives.Sharding;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
-using Dalle.Model.Native;
-using Dalle.Model.Parameters;
 using Dalle.Model.Training;
-using Dalle.Workers.Shards;
-using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
 
@@ -22,6 +16,9 @@ internal interface IUpdates<TBatch> : IDisposable
 
     /// <summary>The network, or the rows of it that are here.</summary>
     IShardedTrainer Trainer { get; }
+
+    /// <summary>The workers, and which of them are here: set before a run.</summary>
+    WorkerGrid Grid { set; }
 
     /// <summary>Reads the samples of an update, as far as the workers that are here need them: a pure function of (seed, step). Runs on any thread, ahead of the update.</summary>
     TBatch Prepare(int step);
@@ -71,64 +68,4 @@ internal readonly record struct BatchRows(int First, int Count)
         var (first, end) = ((int)((long)batch * worker / workers), (int)((long)batch * (worker + 1) / workers));
         return new(first, end - first);
     }
-}
-
-/// <summary>A stage that trains a network.</summary>
-/// <typeparam name="TSource">What batches are read from.</typeparam>
-/// <typeparam name="TBatch">The samples of one update.</typeparam>
-internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
-    where TSource : IDisposable
-{
-    public abstract TrainingStage Stage { get; }
-
-    public async Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken)
-    {
-        using var dataset = context.OpenDataset();
-        using var source = OpenSource(context, dataset);
-        var placement = context.Lease.Placement;
-        var grid = new WorkerGrid(
-            placement.Replicas, placement.Shards, [.. placement.Hosts.Select(host => new GridHost(PeerOf(context, host), host.FirstReplica, host.Replicas, host.FirstOrdinal, host.Ordinals))],
-            placement.Hosts.Index().First(host => host.Item == context.Own).Index);
-        var rows = new HeldRows(new ShardPlan(Declare(context), grid.Shards), grid.Own.FirstOrdinal, grid.Own.Ordinals);
-        IUpdates<TBatch>? updates = null;
-        HostedWorkers<TBatch>? workers = null;
-        try
-        {
-            await context.OnDevice(
-                device =>
-                {
-                    updates = Create(context, source, grid, rows, device);
-                    workers = new(context, updates, grid, rows, Compression(context), cancellationToken);
-                    return true;
-                },
-                cancellationToken);
-            return await new UpdateLoop<TBatch>(context, updates!, workers!).Run(cancellationToken);
-        }
-        finally
-        {
-            await context.OnDevice(
-                () =>
-                {
-                    workers?.Dispose();
-                    updates?.Dispose();
-                    TorchRuntime.ReleaseFreedMemory();
-                },
-                CancellationToken.None);
-        }
-    }
-
-    /// <summary>The network's declaration.</summary>
-    protected abstract IReadOnlyList<ParameterSpec> Declare(StageContext context);
-
-    /// <summary>How far its gradients are compressed between replicas.</summary>
-    protected abstract CompressionSettings Compression(StageContext context);
-
-    /// <summary>What batches are read from.</summary>
-    protected abstract TSource OpenSource(StageContext context, Data.Datasets.IDataset dataset);
-
-    /// <summary>Allocates the trainer, on the device's thread.</summary>
-    protected abstract IUpdates<TBatch> Create(StageContext context, TSource source, WorkerGrid grid, HeldRows rows, Device device);
-
-    private static Collectives.Transport.PeerAddress PeerOf(StageContext context, WorkerHost host) =>
-        host.Address is { } address ? DataPlane.PeerOf(address) : new(context.Own.Silo, new(System.Net.IPAddress.Loopback, 0));
 }

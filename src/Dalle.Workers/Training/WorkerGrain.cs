@@ -16,7 +16,7 @@ namespace Dalle.Workers.Training;
 /// <inheritdoc cref="IWorkerGrain"/>
 /// <remarks>Never computes on its own turns: a stage runs beside the grain, its tensor work on the device's thread.</remarks>
 [SiloPlacement]
-public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore store, DeviceThread device, TimeProvider clock, ILogger<WorkerGrain> logger)
+public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore store, DeviceThread device, TrainingInstruments instruments, TimeProvider clock, ILogger<WorkerGrain> logger)
     : Grain, IWorkerGrain
 {
     private StageRun? _run;
@@ -73,6 +73,14 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
         }
     }
 
+    public Task Prepare(StageLease lease, CancellationToken cancellationToken = default) => Task.Run(
+        async () =>
+        {
+            using var run = new StageRun(new(Key.Job, lease.Stage, lease.Epoch, lease.Placement.On(Key.Silo).ToString()));
+            await Stage(lease).Prepare(Context(lease, run), cancellationToken);
+        },
+        cancellationToken);
+
     public Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default)
     {
         (_stopped, _keep) = (Math.Max(_stopped, epoch), keep);
@@ -90,15 +98,20 @@ public sealed partial class WorkerGrain(IServiceProvider services, ArtifactStore
         Folder.Delete();
     }
 
+    private IStage Stage(StageLease lease) => services.GetServices<IStage>().First(stage => stage.Stage == lease.Stage);
+
+    private StageContext Context(StageLease lease, StageRun run) => new(lease, Key, Folder, Shards, device, instruments, clock, run);
+
     private async Task<WorkerReport> RunStage(StageLease lease, StageRun run, CancellationToken cancellationToken)
     {
         try
         {
-            var stage = services.GetServices<IStage>().First(stage => stage.Stage == lease.Stage);
-            return await stage.Run(new StageContext(lease, Key, Folder, Shards, device, clock, run), cancellationToken);
+            instruments.OnEpoch(Key.Job, lease.Stage);
+            return await Stage(lease).Run(Context(lease, run), cancellationToken);
         }
         catch (PeerLostException lost)
         {
+            instruments.OnPeerLost(Key.Job, lease.Stage);
             LogPeerLost(logger, Key.Job, lease.Stage, lease.Epoch, lost.Message);
             return new PeerLostReport(lost.Peer, lost.Loss is not PeerLoss.Left, lost.Message);
         }

@@ -60,7 +60,7 @@ internal sealed class TestHost : IDisposable
 {
     public TestHost(WorkerGrid grid, int rank, IMessageTransport transport)
     {
-        Grid = grid;
+        (Grid, Transport) = (grid, transport);
         Rows = new(new ShardPlan(TestTrainer.Declaration, grid.Shards), grid.Own.FirstOrdinal, grid.Own.Ordinals);
         using var scope = TorchSharp.torch.NewDisposeScope();
         Trainer = new(Rows);
@@ -69,6 +69,8 @@ internal sealed class TestHost : IDisposable
     }
 
     public WorkerGrid Grid { get; }
+
+    public IMessageTransport Transport { get; }
 
     public HeldRows Rows { get; }
 

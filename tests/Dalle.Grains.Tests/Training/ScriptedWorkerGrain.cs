@@ -153,6 +153,8 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
         }
     }
 
+    public Task Prepare(StageLease lease, CancellationToken cancellationToken = default) => Task.CompletedTask;
+
     public Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default)
     {
         _stopped = Math.Max(_stopped, epoch);

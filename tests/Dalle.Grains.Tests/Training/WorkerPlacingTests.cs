@@ -38,10 +38,30 @@ public sealed class WorkerPlacingTests
         };
         var placement = WorkerPlacing.Place(spec, silos);
 
-        var point = WorkerPlacing.Newest(placement, TrainingStage.Prior, silos, from: 0)!;
+        var point = WorkerPlacing.Newest(placement, TrainingStage.Prior, silos, from: 0, RecoveryMode.Exact)!;
 
         Assert.Equal(10, point.Step);
         Assert.Equal([new(new(0, 0), "b", "a"), new(new(0), "a", "b"), new(new(0, 1), "a", "b")], point.Transfers);
+    }
+
+    [Fact]
+    public void Newest_OfAJobThatIsToContinue_IsTheLastStep_EvenIfErrorBuffersAreLost()
+    {
+        SiloHoldings[] silos = [Silo("a", Snapshot(21, new ShardPiece(0), new ShardPiece(0, 1)), Snapshot(10, new ShardPiece(0), new ShardPiece(0, 0), new ShardPiece(0, 1)))];
+        var placement = WorkerPlacing.Place(Spec(2, 1), silos);
+
+        Assert.Equal((10, false), Of(WorkerPlacing.Newest(placement, TrainingStage.Prior, silos, 0, RecoveryMode.Exact)));
+        Assert.Equal((21, true), Of(WorkerPlacing.Newest(placement, TrainingStage.Prior, silos, 0, RecoveryMode.Continue)));
+
+        static (int, bool) Of(RestorePoint? point) => (point!.Step, point.LostErrors);
+    }
+
+    [Fact]
+    public void Newest_WhereNothingIsCompressed_NeedsNoErrorBuffers()
+    {
+        SiloHoldings[] silos = [Silo("a", Snapshot(21, new ShardPiece(0)))];
+
+        Assert.Equal(21, WorkerPlacing.Newest(WorkerPlacing.Place(Spec(2, 1), silos), TrainingStage.Prior, silos, 0, RecoveryMode.Exact)!.Step);
     }
 
     [Theory]
@@ -52,7 +72,7 @@ public sealed class WorkerPlacingTests
     {
         SiloHoldings[] silos = [Silo("a", Snapshot(10, new ShardPiece(0)))];
 
-        Assert.Equal(found, WorkerPlacing.Newest(WorkerPlacing.Place(Spec(1, 1), silos), stage, silos, from) is not null);
+        Assert.Equal(found, WorkerPlacing.Newest(WorkerPlacing.Place(Spec(1, 1), silos), stage, silos, from, RecoveryMode.Exact) is not null);
     }
 
     [Fact]
@@ -60,7 +80,7 @@ public sealed class WorkerPlacingTests
     {
         SiloHoldings[] silos = [Silo("a", Snapshot(10, new ShardPiece(0)))];
 
-        Assert.Null(WorkerPlacing.Newest(WorkerPlacing.Place(Spec(1, 2), silos), TrainingStage.Prior, silos, 0));
+        Assert.Null(WorkerPlacing.Newest(WorkerPlacing.Place(Spec(1, 2), silos), TrainingStage.Prior, silos, 0, RecoveryMode.Continue));
     }
 
     private static TrainingSpec Spec(int replicas, int shards) => new() { Preset = "test", Dataset = "scenes", Model = "m", Replicas = replicas, Shards = shards };

@@ -11,15 +11,16 @@ public sealed class SnapshotsTests
     private readonly Snapshots _snapshots = new();
 
     [Fact]
-    public void Keep_KeepsTheTwoNewest_InWhateverOrderTheirPiecesCome()
+    public void Keep_KeepsTheThreeNewest_InWhateverOrderTheirPiecesCome()
     {
         Keep(10, new(0));
         Keep(20, new(0));
         Keep(10, new(0, 1));
         Keep(30, new(0));
         Keep(20, new(0, 1));
+        Keep(40, new(0));
 
-        Assert.Equal([(30, "(0, )"), (20, "(0, ) (0, 1)")], Kept());
+        Assert.Equal([(40, "(0, )"), (30, "(0, )"), (20, "(0, ) (0, 1)")], Kept());
         Assert.Null(_snapshots.Find(Stage, 10, new(0)));
         Assert.NotNull(_snapshots.Find(Stage, 20, new(0, 1)));
     }

@@ -20,6 +20,13 @@ internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<in
 
     public IShardedTrainer Trainer => this;
 
+    public WorkerGrid Grid
+    {
+        set
+        {
+        }
+    }
+
     public int Step { get; set; }
 
     public ParameterStore Network { get; } = new(Declaration, Precision.Float32, CPU, trains: true);

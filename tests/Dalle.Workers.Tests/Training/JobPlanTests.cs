@@ -183,6 +183,6 @@ public sealed class JobPlanTests : IDisposable
     private StageContext Context(Func<TrainingSpec, TrainingSpec>? change = null, string preset = "test")
     {
         var spec = new TrainingSpec { Preset = preset, Dataset = "scenes", Model = "m" };
-        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = change?.Invoke(spec) ?? spec, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, TimeProvider.System, _run);
+        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = change?.Invoke(spec) ?? spec, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, SingleHost.Instruments, TimeProvider.System, _run);
     }
 }

@@ -1,6 +1,9 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using Dalle.Contracts.Training;
 using Dalle.Workers.Shards;
+using Dalle.Workers.Training;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
@@ -21,6 +24,9 @@ internal static class SingleHost
 
     /// <summary>All workers on some silo.</summary>
     public static WorkerPlacement On(string silo, int replicas = 1, int shards = 1) => new(replicas, shards, [new(silo, null, 0, replicas, 0, shards)]);
+
+    /// <summary>Nobody listens to them.</summary>
+    public static TrainingInstruments Instruments { get; } = new(new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>());
 
     /// <summary>What the silo has of the job in memory: nothing.</summary>
     public static JobShards Shards(string job) => new(job, new(Options.Create(new DataPlaneOptions()), new LocalSilo(), TimeProvider.System, NullLogger<DataPlane>.Instance));

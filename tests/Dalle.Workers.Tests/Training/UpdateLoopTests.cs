@@ -227,7 +227,7 @@ public sealed class UpdateLoopTests : IDisposable
     private StageContext Context(StageRun run, CheckpointManifest? checkpoint, int checkpointEvery)
     {
         var spec = new TrainingSpec { Preset = "test", Dataset = "scenes", Model = "m", CheckpointEvery = checkpointEvery, ThreadsPerWorker = 1 };
-        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, _clock, run);
+        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, SingleHost.Instruments, _clock, run);
     }
 
     private static async Task<WorkerReport> Loop(StageContext context, CountedUpdates updates, CancellationToken abort)

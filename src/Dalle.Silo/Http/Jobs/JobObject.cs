@@ -56,6 +56,9 @@ internal sealed record JobObject
     /// <summary>Rank that the prior's gradients are compressed to between replicas; null for the preset's.</summary>
     public required int? CompressionRank { get; init; }
 
+    /// <summary>How it goes on when a silo is lost.</summary>
+    public required RecoveryMode Recovery { get; init; }
+
     /// <summary>Updates done in the checkpoint that this stage would go on from; null if there is none yet.</summary>
     public required int? CheckpointStep { get; init; }
 
@@ -85,6 +88,7 @@ internal sealed record JobObject
         Replicas = job.Spec.Replicas,
         Shards = job.Spec.Shards,
         CompressionRank = job.Spec.CompressionRank,
+        Recovery = job.Spec.Recovery,
         CheckpointStep = job.Checkpoint?.Step,
         StageSeconds = job.StageSeconds,
         Figures = JobFigures.Of(job),

@@ -64,6 +64,9 @@ internal sealed class JobRequest
     [Range(0, int.MaxValue)]
     public int? CompressionRank { get; set; }
 
+    /// <summary>When a silo is lost with what compression had left out there: exact computes up to a second again, to the same bytes; continue goes on with what is left.</summary>
+    public RecoveryMode? Recovery { get; set; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
 
@@ -102,6 +105,7 @@ internal sealed class JobRequest
             Replicas = Replicas ?? spec.Replicas,
             Shards = Shards ?? spec.Shards,
             CompressionRank = CompressionRank,
+            Recovery = Recovery ?? spec.Recovery,
         };
     }
 
