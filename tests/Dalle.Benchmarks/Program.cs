@@ -9,6 +9,11 @@ if (args is [AllReduceProcess.Argument, var unixSockets])
     return AllReduceProcess.RunSecond(unixSockets);
 }
 
+if (args is [Throttled.Argument, var rank, var updates])
+{
+    return Throttled.RunSecond(rank, updates);
+}
+
 var names = new Argument<string[]>("name") { Description = "The benchmarks to run, or 'list'.", Arity = ArgumentArity.OneOrMore };
 var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file." };
 var command = new RootCommand("Measures this system beside its peers. Run a Release build on a quiet machine.") { names, json };

@@ -46,15 +46,13 @@ internal sealed class Silos : IAsyncDisposable
         start.Environment["DALLE_CLUSTERSECRET"] = "known-to-the-benchmark";
         var process = Process.Start(start)!;
         _processes.Add(process);
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginErrorReadLine();
+        _ = process.StandardError.ReadToEndAsync();
         using var deadline = new CancellationTokenSource(Deadline);
         while (await process.StandardOutput.ReadLineAsync(deadline.Token) is { } line)
         {
             if (line.StartsWith("Serving ", StringComparison.Ordinal))
             {
-                process.OutputDataReceived += (_, _) => { };
-                process.BeginOutputReadLine();
+                _ = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
                 _client ??= await DalleClient.Connect(folder);
                 return;
             }

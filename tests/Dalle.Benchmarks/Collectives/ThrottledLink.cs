@@ -64,7 +64,9 @@ internal sealed class ThrottledLink : IDisposable
         }
     }
 
-    private static void Run(Action work) => new Thread(() =>
+    private static void Run(Action work) => new Thread(() => UntilClosed(work)) { IsBackground = true }.Start();
+
+    private static void UntilClosed(Action work)
     {
         try
         {
@@ -74,5 +76,5 @@ internal sealed class ThrottledLink : IDisposable
         {
             // The link was closed.
         }
-    }) { IsBackground = true }.Start();
+    }
 }
