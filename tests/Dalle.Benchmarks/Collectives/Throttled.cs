@@ -23,7 +23,7 @@ internal sealed class Throttled : IBenchmark
 
     private const double BytesPerSecond = 100e6 / 8;
 
-    private const int Rank = 8, Batch = 2;
+    private const int Rank = 4, Batch = 1;
 
     private static TransformerConfig Config { get; } = ConfigurationT.Prior with { TextVocabulary = 512, ImageVocabulary = 256 };
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using static Dalle.Model.Native.HeldScalars;
 
 namespace Dalle.Collectives.Tests.Updates;
@@ -95,6 +96,24 @@ public sealed class GradientExchangeTests
             Assert.Equal(before[i]["network"], after["network"]);
             Assert.All(before[i].Where(piece => piece.Key.StartsWith("error", StringComparison.Ordinal)), piece => Assert.Equal(piece.Value, after[piece.Key]));
         }
+    }
+
+    [Fact]
+    public async Task Update_TellsWhereItsTimeGoes()
+    {
+        var phases = new System.Collections.Concurrent.ConcurrentDictionary<string, int>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == Collectives.Updates.UpdateTracing.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = span => phases.AddOrUpdate(span.OperationName, 1, (_, count) => count + 1),
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var hosts = TestHosts.Of(3, 2, 2, Places["one replica shared out"]);
+
+        await hosts.Run(host => host.Update(0));
+
+        Assert.Equal(["commit", "compress", "exchange", "gather", "reduce", "vote"], phases.Keys.Order(StringComparer.Ordinal));
     }
 
     [Fact]

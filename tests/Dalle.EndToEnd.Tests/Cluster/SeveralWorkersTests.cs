@@ -104,6 +104,22 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
         AssertSame();
     }
 
+    [Fact]
+    public async Task Job_ToldToContinue_OneOfWhoseSilosIsKilled_DoesNoUpdateTwice()
+    {
+        await Start(2);
+        var job = await First.Client.Submit(Spec with { Recovery = RecoveryMode.Continue }, UndisturbedRun.Job, Token);
+        var watching = Watch(job);
+        await watching.Until(next => next is PriorStepCompleted { Step: > 20 });
+        _silos[1].Send(Signal.Kill);
+        var placed = (WorkersPlaced)await watching.Until(next => next is WorkersPlaced { Silos.Count: 1 });
+        var events = await watching.End();
+
+        var told = events.TakeWhile(next => next != placed).OfType<PriorStepCompleted>().Last().Step;
+        Assert.InRange(placed.FromStep, told, told + 1000);
+        AssertNeverBack(events);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var silo in _silos)
@@ -167,18 +183,18 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
         private readonly List<TrainingEvent> _seen = [];
 
         /// <summary>Reads up to and with the first that is wanted.</summary>
-        public async Task Until(Predicate<TrainingEvent> wanted)
+        public async Task<TrainingEvent> Until(Predicate<TrainingEvent> wanted)
         {
             while (await events.MoveNextAsync())
             {
                 _seen.Add(events.Current);
                 if (wanted(events.Current))
                 {
-                    return;
+                    return events.Current;
                 }
             }
 
-            Assert.Fail($"The job came to rest before the awaited event, after {_seen[^1]}.");
+            throw new InvalidOperationException($"The job came to rest before the awaited event, after {_seen[^1]}.");
         }
 
         /// <summary>Reads to the job's end, which is its completion.</summary>

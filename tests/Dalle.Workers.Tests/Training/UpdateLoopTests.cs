@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
@@ -158,6 +159,37 @@ public sealed class UpdateLoopTests : IDisposable
     }
 
     [Fact]
+    public async Task Loop_MeasuresEveryUpdate()
+    {
+        var measured = new List<string>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listening) =>
+            {
+                if (instrument.Meter.Name == TrainingInstruments.MeterName)
+                {
+                    listening.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((instrument, _, tags, _) =>
+        {
+            lock (measured)
+            {
+                measured.Add($"{instrument.Name} {string.Join(' ', tags.ToArray().Select(tag => tag.Value))}");
+            }
+        });
+        listener.Start();
+        using var updates = new CountedUpdates(count: 5, evaluateEvery: 100);
+        using var run = new StageRun(new("measured", Stage, 1, "0/0"));
+
+        run.Begin((begun, abort) => Loop(Context(begun, null, checkpointEvery: 6, job: "measured"), updates, abort));
+        await run.Reports.ReadAllAsync(Token).CountAsync(Token);
+
+        Assert.Equal(Enumerable.Repeat("dalle.training.update.duration measured Prior", 5), measured.Where(text => text.Contains(" measured ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task Loop_Aborted_EndsWithoutACheckpoint_AndStopsReading()
     {
         var read = 0;
@@ -224,10 +256,10 @@ public sealed class UpdateLoopTests : IDisposable
         return await run.Reports.ReadAllAsync(Token).ToListAsync(Token);
     }
 
-    private StageContext Context(StageRun run, CheckpointManifest? checkpoint, int checkpointEvery)
+    private StageContext Context(StageRun run, CheckpointManifest? checkpoint, int checkpointEvery, string job = "j")
     {
         var spec = new TrainingSpec { Preset = "test", Dataset = "scenes", Model = "m", CheckpointEvery = checkpointEvery, ThreadsPerWorker = 1 };
-        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, SingleHost.Instruments, _clock, run);
+        return new(new() { Epoch = 1, Stage = Stage, Spec = spec, Checkpoint = checkpoint, Placement = SingleHost.Placement() }, SingleHost.Key(job), new JobFolder(_store, job), SingleHost.Shards(job), _device, SingleHost.Instruments, _clock, run);
     }
 
     private static async Task<WorkerReport> Loop(StageContext context, CountedUpdates updates, CancellationToken abort)
