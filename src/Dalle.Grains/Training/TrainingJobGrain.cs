@@ -171,11 +171,24 @@ internal sealed partial class TrainingJobGrain(
         }
     }
 
+    // The job runs before its reminder is there: what is stored says so already.
     private async Task Run()
     {
-        await this.RegisterOrUpdateReminder(KeepAlive, ReminderPeriod, ReminderPeriod);
         _events.Add(new PhaseChanged(TrainingPhase.Running));
         BeginDrive();
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await this.RegisterOrUpdateReminder(KeepAlive, ReminderPeriod, ReminderPeriod);
+                return;
+            }
+            catch (OrleansException) when (attempt < MaxAttempts)
+            {
+                // It is kept by a silo that was lost a moment ago; soon another one will.
+                await Delay(CancellationToken.None);
+            }
+        }
     }
 
     private void BeginDrive()
