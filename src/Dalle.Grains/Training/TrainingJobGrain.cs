@@ -271,6 +271,7 @@ internal sealed partial class TrainingJobGrain(
 
         var placement = WorkerPlacing.Place(job.State.Spec!, there);
         var snapshot = WorkerPlacing.Newest(placement, job.State.Stage, there, job.State.Checkpoint?.Step ?? 0, job.State.Spec!.Recovery);
+        job.State = job.State.Committed(WorkerPlacing.LastStep(job.State.Stage, there));
         attempts.Begin(job.State.Stage, snapshot?.Step ?? job.State.Checkpoint?.Step ?? 0);
         (_placement, _runs) = (placement, new(GrainFactory, JobId, job.State.Lease(placement, snapshot)));
         if (_pausing)

@@ -125,6 +125,9 @@ public sealed record TrainingJobState
         _ => this,
     };
 
+    /// <summary>So many updates were done somewhere: a job whose own silo was lost may have told more of them than it has stored.</summary>
+    public TrainingJobState Committed(int step) => step > Step ? this with { Step = step } : this;
+
     /// <summary>A durable checkpoint of the present stage is the one to go on from.</summary>
     public TrainingJobState Name(CheckpointManifest checkpoint) => checkpoint.Stage == Stage ? this with { Checkpoint = checkpoint, Step = Math.Max(Step, checkpoint.Step) } : this;
 

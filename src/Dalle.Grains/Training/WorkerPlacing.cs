@@ -48,6 +48,10 @@ internal static class WorkerPlacing
             .FirstOrDefault(point => point is not null);
     }
 
+    /// <summary>The last update of a stage that any silo has done, as far as their memory says; 0 if it says nothing.</summary>
+    public static int LastStep(TrainingStage stage, IReadOnlyList<SiloHoldings> silos) =>
+        silos.SelectMany(silo => silo.Holdings.Snapshots).Where(snapshot => snapshot.Stage == stage).Select(snapshot => snapshot.Step).DefaultIfEmpty().Max();
+
     private static RestorePoint? RestorePoint(WorkerPlacement placement, int step, Dictionary<string, HashSet<ShardPiece>> kept, RecoveryMode recovery)
     {
         // Snapshots have error buffers only where gradients are compressed, and then those of every worker that was there.
