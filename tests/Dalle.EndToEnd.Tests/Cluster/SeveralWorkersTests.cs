@@ -116,7 +116,8 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
         var events = await watching.End();
 
         var told = events.TakeWhile(next => next != placed).OfType<PriorStepCompleted>().Last().Step;
-        Assert.InRange(placed.FromStep, told, told + 1000);
+        // The silo that was killed may have been one update ahead.
+        Assert.InRange(placed.FromStep, told - 1, told + 1000);
         AssertNeverBack(events);
     }
 
