@@ -1,5 +1,4 @@
 using Dalle.Collectives.Compression;
-using Dalle.Collectives.Groups;
 using Dalle.Collectives.Transport;
 using Dalle.Model.Kernels;
 using Dalle.Model.Training;
@@ -19,19 +18,13 @@ namespace Dalle.Collectives.Updates;
 /// </remarks>
 public sealed class GradientExchange : IDisposable
 {
-    /// <summary>Elements of a piece that an array is summed in: spans end at 2 GiB.</summary>
-    private const long PieceElements = 1 << 28;
-
     private readonly WorkerGrid _grid;
     private readonly HeldRows _rows;
     private readonly IShardedTrainer _trainer;
-    private readonly CollectiveGroup _all;
-    private readonly CollectiveGroup[] _replicas;
-    private readonly CollectiveGroup[] _ordinals;
+    private readonly WorkerGroups _groups;
     private readonly PowerSgd[] _compression;
     private readonly Tensor[] _gradients;
     private readonly Tensor _shard_N;
-    private readonly ulong[] _ballots;
 
     /// <summary>Allocates what the exchange needs beside the trainer's own buffers: a gradient for each worker where the process hosts several, and error buffers where there are several replicas.</summary>
     /// <param name="grid">The workers and their hosts.</param>
@@ -44,9 +37,7 @@ public sealed class GradientExchange : IDisposable
     public GradientExchange(WorkerGrid grid, HeldRows rows, IShardedTrainer trainer, CompressionSettings compression, ulong seed, IMessageTransport transport, int epoch)
     {
         (_grid, _rows, _trainer) = (grid, rows, trainer);
-        _all = new(transport, grid.All, epoch);
-        _replicas = [.. grid.Own.OwnReplicas.Select(replica => new CollectiveGroup(transport, grid.OfReplica(replica), epoch))];
-        _ordinals = [.. grid.Own.OwnOrdinals.Select(ordinal => new CollectiveGroup(transport, grid.OfOrdinal(ordinal), epoch))];
+        _groups = new(grid, rows, transport, epoch);
         using var scope = NewDisposeScope();
         var device = trainer.Network.Master.device;
         _compression = grid.Replicas == 1 ? [] :
@@ -55,11 +46,10 @@ public sealed class GradientExchange : IDisposable
             ? [trainer.Network.Gradient]
             : [.. grid.OwnWorkers.Select(_ => zeros_like(trainer.Network.Gradient).DetachFromDisposeScope())];
         _shard_N = zeros(grid.Shards == 1 ? 0 : grid.Own.OwnOrdinals.Max(ordinal => rows.Plan.Shards[ordinal].Count), device: device).DetachFromDisposeScope();
-        _ballots = new ulong[grid.Workers * Ballot.Count / 2];
     }
 
     /// <summary>Payload bytes sent to other processes in this epoch.</summary>
-    public long SentBytes => _ordinals.Concat(_replicas).Append(_all).Sum(group => group.SentBytes);
+    public long SentBytes => _groups.SentBytes;
 
     /// <summary>Whether anything of the network is compressed between replicas, and so every worker has an error buffer.</summary>
     public bool HasErrors => _compression.Any(ordinal => ordinal.Plan.CompressedCount > 0);
@@ -137,7 +127,7 @@ public sealed class GradientExchange : IDisposable
     {
         if (!_grid.HoldsAll)
         {
-            Gather(step, Tag.Parameters, _trainer.Held.Master, _trainer.Network.Master, cancellationToken);
+            _groups.Gather(step, Operation.Parameters, _trainer.Held.Master, _trainer.Network.Master, cancellationToken);
             _trainer.Network.RefreshCompute();
         }
     }
@@ -148,7 +138,7 @@ public sealed class GradientExchange : IDisposable
     {
         if (!_grid.HoldsAll)
         {
-            Gather(step, Tag.Average, _trainer.HeldAverage, _trainer.Average.Master, cancellationToken);
+            _groups.Gather(step, Operation.Average, _trainer.HeldAverage, _trainer.Average.Master, cancellationToken);
         }
     }
 
@@ -158,13 +148,7 @@ public sealed class GradientExchange : IDisposable
     /// <param name="cancellationToken">Gives up waiting for the peers.</param>
     /// <returns>The numbers of all workers, one after the other.</returns>
     /// <exception cref="TransportException">A peer is lost.</exception>
-    public ulong[] Meet(long step, ReadOnlySpan<ulong> own, CancellationToken cancellationToken)
-    {
-        var each = own.Length / _grid.OwnWorkers.Count;
-        var all = new ulong[each * _grid.Workers];
-        AllGather(step, Tag.Meeting, own.ToArray(), all, cancellationToken);
-        return all;
-    }
+    public ulong[] Meet(long step, ReadOnlySpan<ulong> own, CancellationToken cancellationToken) => _groups.Gather(step, Operation.Meeting, own.ToArray(), cancellationToken);
 
     /// <summary>The error buffer of a worker that is here: float32 <c>[n]</c>, copied; empty where nothing is compressed. The caller disposes it.</summary>
     /// <param name="replica">Its replica.</param>
@@ -201,7 +185,7 @@ public sealed class GradientExchange : IDisposable
         var errors = _grid.Own.OwnReplicas.Select(replica => ReadError(replica, ordinal)).ToArray();
         if (_compression.Length > 0)
         {
-            Reduce([_ordinals[ordinal - _grid.Own.FirstOrdinal]], ordinal, step, Tag.Error, [errors], cancellationToken);
+            _groups.ReduceOrdinal(step, Operation.Errors, ordinal, errors, cancellationToken);
             var share_C = errors[0].div(Number(_grid.Replicas));
             foreach (var replica in _grid.Own.OwnReplicas)
             {
@@ -253,71 +237,24 @@ public sealed class GradientExchange : IDisposable
     // Factors of all ordinals that are here, summed over the replicas; gives the squared norms.
     private double[] Compress(long step, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Tensor>[] factors;
-        using (UpdateTracing.Begin("compress"))
-        {
-            factors = [.. _compression.Select(ordinal => ordinal.Project(step))];
-        }
-
-        using (UpdateTracing.Begin("exchange"))
-        {
-            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Left, factors, cancellationToken);
-        }
-
-        using (UpdateTracing.Begin("compress"))
-        {
-            factors = [.. _compression.Select(ordinal => ordinal.Factor())];
-        }
-
-        using (UpdateTracing.Begin("exchange"))
-        {
-            Reduce(_ordinals, _grid.Own.FirstOrdinal, step, Tag.Right, factors, cancellationToken);
-        }
-
+        _groups.ReduceOrdinals(step, Operation.LeftFactors, Compress(ordinal => ordinal.Project(step)), cancellationToken);
+        _groups.ReduceOrdinals(step, Operation.RightFactors, Compress(ordinal => ordinal.Factor()), cancellationToken);
         return [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
+    }
+
+    private IReadOnlyList<Tensor>[] Compress(Func<PowerSgd, IReadOnlyList<Tensor>> phase)
+    {
+        using var span = UpdateTracing.Begin("compress");
+        return [.. _compression.Select(phase)];
     }
 
     // The gradient of a replica that is here, summed over its ordinals: laid out as the held rows.
     private Tensor ReduceReplica(long step, int replica, CancellationToken cancellationToken)
     {
         var own = _gradients[(replica * _grid.Own.Ordinals)..((replica + 1) * _grid.Own.Ordinals)];
-        var target_N = _grid.Replicas == 1 ? _trainer.Held.Gradient : own[0];
-        if (_grid.HoldsAll)
-        {
-            if (own.Length > 1 || own[0].Handle != target_N.Handle)
-            {
-                Wait(AllReduce(_replicas[replica], step, Tag.Gradient, 0, own, target_N, cancellationToken));
-            }
-
-            return target_N;
-        }
-
-        var arrays = Enumerable.Range(0, _rows.Plan.Specs.Count).Select(array =>
-        {
-            var counts = _rows.Plan.SlicesOf(_rows.Plan.Specs[array].Name).Select(slice => checked((int)slice.Count)).ToArray();
-            var sources = own.Select(gradient => Elements.Of(WholeArray(gradient, array))).ToArray();
-            return _replicas[replica].ReduceScatter(new(step, Tag.Of(Tag.Gradient, array)), sources, Elements.Of(_rows.Array(_trainer.Held.Gradient, array)), counts, cancellationToken);
-        });
-        Wait([.. arrays]);
-        return _trainer.Held.Gradient;
-    }
-
-    private void Gather(long step, int tag, Tensor held_N, Tensor whole_N, CancellationToken cancellationToken)
-    {
-        using var span = UpdateTracing.Begin("gather");
-        using var scope = NewDisposeScope();
-        var arrays = Enumerable.Range(0, _rows.Plan.Specs.Count).Select(array =>
-        {
-            var counts = _rows.Plan.SlicesOf(_rows.Plan.Specs[array].Name).Select(slice => checked((int)slice.Count)).ToArray();
-            return _replicas[0].AllGather(new(step, Tag.Of(tag, array)), Elements.Of(_rows.Array(held_N, array)), Elements.Of(WholeArray(whole_N, array)), counts, cancellationToken);
-        });
-        Wait([.. arrays]);
-    }
-
-    private Tensor WholeArray(Tensor whole_N, int array)
-    {
-        var spec = _rows.Plan.Specs[array];
-        return _trainer.Network.View(whole_N, spec.Name).view(-1);
+        var target_N = _grid.Replicas == 1 || !_grid.HoldsAll ? _trainer.Held.Gradient : own[0];
+        _groups.ReduceReplica(step, replica, own, target_N, cancellationToken);
+        return target_N;
     }
 
     // The slices of an ordinal as one buffer. Of the only ordinal that is the gradient itself.
@@ -354,41 +291,7 @@ public sealed class GradientExchange : IDisposable
             ballot.Write(own.AsSpan(i * Words, Words));
         }
 
-        AllGather(step, Tag.Ballots, own, _ballots, cancellationToken);
-        return Verdict.Of(_grid, [.. Enumerable.Range(0, _grid.Workers).Select(worker => Ballot.Read(_ballots.AsSpan(worker * Words, Words)))]);
-    }
-
-    private void AllGather(long step, int tag, ulong[] own, ulong[] all, CancellationToken cancellationToken) =>
-        Wait(_all.AllGather(new(step, tag), Elements.OfWords(own), Elements.OfWords(all), cancellationToken: cancellationToken));
-
-    // Sums the buffers of some ordinals, each into the first of them, and all ordinals side by side.
-    private static void Reduce(CollectiveGroup[] ordinals, int first, long step, int tag, IReadOnlyList<Tensor>[] buffers, CancellationToken cancellationToken)
-    {
-        using var scope = NewDisposeScope();
-        Wait([.. ordinals.SelectMany((group, ordinal) => AllReduce(group, step, tag, first + ordinal, buffers[ordinal], buffers[ordinal][0], cancellationToken))]);
-    }
-
-    private static Task[] AllReduce(
-        CollectiveGroup group, long step, int tag, int index, IReadOnlyList<Tensor> sources, Tensor target_N, CancellationToken cancellationToken)
-    {
-        var count = target_N.numel();
-        var pieces = (int)((count + PieceElements - 1) / PieceElements);
-        return [.. Enumerable.Range(0, pieces).Select(piece =>
-        {
-            var (start, length) = (piece * PieceElements, Math.Min(PieceElements, count - (piece * PieceElements)));
-            return group.AllReduce(
-                new(step, Tag.Of(tag, (index * 64) + piece)), [.. sources.Select(source => Elements.Of(source.narrow(0, start, length)))], Elements.Of(target_N.narrow(0, start, length)), cancellationToken);
-        })];
-    }
-
-    private static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
-
-    /// <summary>Kinds of operations within a step: tags of messages begin with them.</summary>
-    private static class Tag
-    {
-        public const int Gradient = 1 << 24, Left = 2 << 24, Right = 3 << 24, Ballots = 4 << 24, Parameters = 5 << 24, Average = 6 << 24, Meeting = 7 << 24, Error = 8 << 24;
-
-        /// <summary>The tag of an operation on one of several arrays.</summary>
-        public static int Of(int kind, int index) => kind + index;
+        var all = _groups.Gather(step, Operation.Ballots, own, cancellationToken);
+        return Verdict.Of(_grid, [.. Enumerable.Range(0, _grid.Workers).Select(worker => Ballot.Read(all.AsSpan(worker * Words, Words)))]);
     }
 }

@@ -8,6 +8,9 @@ namespace Dalle.Grains.Training;
 /// <param name="lease">What they run.</param>
 internal sealed class StageRuns(IGrainFactory grains, string jobId, StageLease lease)
 {
+    /// <summary>What they run.</summary>
+    public StageLease Lease => lease;
+
     /// <summary>The silos that run it: all hosts where the stage trains, else the leader.</summary>
     private IReadOnlyList<WorkerHost> Hosts { get; } = lease.Stage is TrainingStage.DiscreteVae or TrainingStage.Prior ? lease.Placement.Hosts : [lease.Placement.Leader];
 

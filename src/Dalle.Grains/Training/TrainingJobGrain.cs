@@ -28,9 +28,6 @@ internal sealed partial class TrainingJobGrain(
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    /// <summary>How often a job that could use more silos looks for new ones.</summary>
-    private static readonly TimeSpan MembershipPeriod = TimeSpan.FromMilliseconds(500);
-
     /// <summary>Events kept for watchers that come late.</summary>
     private const int KeptEvents = 512;
 
@@ -280,7 +277,7 @@ internal sealed partial class TrainingJobGrain(
         }
 
         TellPlacement(cause, snapshot);
-        var last = await RunStage(_runs, newcomers: placement.Hosts.Count < placement.Workers ? known : null, cancellationToken);
+        var last = await RunStage(_runs, placement.Hosts.Count < placement.Workers ? new(GrainFactory, silos, clock, JobId, _runs, known) : null, cancellationToken);
         switch (last)
         {
             case PeerLostReport lost:
@@ -301,15 +298,15 @@ internal sealed partial class TrainingJobGrain(
 
     /// <summary>Follows the runs of a lease.</summary>
     /// <param name="runs">The runs.</param>
-    /// <param name="newcomers">The silos that were known when the workers were placed: with another one, the runs are stopped to be placed anew. Null where more are of no use.</param>
+    /// <param name="newcomers">Looks for more silos; null where they are of no use.</param>
     /// <param name="cancellationToken">Leaves the runs.</param>
     /// <returns>How they ended.</returns>
-    private async Task<WorkerReport> RunStage(StageRuns runs, IReadOnlySet<string>? newcomers, CancellationToken cancellationToken)
+    private async Task<WorkerReport> RunStage(StageRuns runs, NewcomerWatch? newcomers, CancellationToken cancellationToken)
     {
         var told = job.State.Step;
         var since = clock.GetTimestamp();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var watch = newcomers is null ? Task.CompletedTask : StopWhenSilosCome(runs, newcomers, ended.Token);
+        var watch = newcomers?.StopRunsWhenSilosCome(ended.Token) ?? Task.CompletedTask;
         try
         {
             var last = await runs.Run(Observe, cancellationToken);
@@ -372,38 +369,6 @@ internal sealed partial class TrainingJobGrain(
         SampleGridReady e => e.Step < told,
         _ => false,
     };
-
-    /// <summary>Stops the runs, to be placed anew, once there is a silo that was not there when they were placed.</summary>
-    private async Task StopWhenSilosCome(StageRuns runs, IReadOnlySet<string> known, CancellationToken cancellationToken)
-    {
-        using var looks = new PeriodicTimer(MembershipPeriod, clock);
-        while (await looks.WaitForNextTickAsync(cancellationToken))
-        {
-            if (silos.Active.Except(known).ToArray() is { Length: > 0 } newcomers && await PrepareNewcomers(newcomers, cancellationToken))
-            {
-                await runs.Stop(StateKeeping.Memory, cancellationToken);
-                return;
-            }
-        }
-    }
-
-    /// <summary>Lets silos that are about to host workers open what they need, while the others still train. What cannot be opened ahead is opened, or fails, when they run.</summary>
-    /// <returns>Whether any of them has answered.</returns>
-    private async Task<bool> PrepareNewcomers(string[] newcomers, CancellationToken cancellationToken)
-    {
-        if (await silos.BeginNew(JobId, job.State.Epoch, newcomers, cancellationToken) is not { Count: > 0 } come)
-        {
-            return false;
-        }
-
-        var present = _placement!.Hosts.Select(host => new SiloHoldings(host.Silo, new(come[0].Holdings.Address, Busy: 0, Leaving: false, [])));
-        var next = WorkerPlacing.Place(job.State.Spec!, [.. present, .. come]);
-        var lease = job.State.Lease(next, snapshot: null);
-        await Task.WhenAll(next.Hosts.Where(host => newcomers.Contains(host.Silo))
-            .Select(host => GrainFactory.GetGrain<IWorkerGrain>(new JobSilo(JobId, host.Silo).ToString()).Prepare(lease, cancellationToken)))
-            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        return true;
-    }
 
     private void TellPlacement(Cause cause, RestorePoint? snapshot)
     {

@@ -1,13 +1,9 @@
-using System.Buffers.Binary;
 using Dalle.Collectives.Compression;
 using Dalle.Collectives.Groups;
 using Dalle.Collectives.Transport;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
-using Dalle.Model.Safetensors;
 using Dalle.Workers.Shards;
-using static Dalle.Model.Native.HeldScalars;
-using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
 
@@ -24,19 +20,18 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     /// <summary>Work that is done again at most when a silo is lost.</summary>
     private static readonly TimeSpan SnapshotPeriod = TimeSpan.FromSeconds(1);
 
-    /// <summary>Numbers that tell length and hash of a file, or by zeros that there is none.</summary>
-    private const int SealWords = 5;
-
     private readonly StageContext _context;
     private readonly IUpdates<TBatch> _updates;
     private readonly WorkerGrid _grid;
     private readonly GradientExchange _exchange;
     private readonly SnapshotExchange _snapshots;
     private readonly StatePieces _pieces;
+    private readonly SharedCheckpoint _checkpoints;
     private readonly CancellationToken _aborted;
     private readonly CancellationTokenSource _ended;
     private Task _keeping = Task.CompletedTask;
     private long _meetings;
+    private bool _sharesErrors;
     private long? _snapshotAt;
 
     /// <param name="context">The stage.</param>
@@ -53,6 +48,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         _exchange = new(grid, rows, updates.Trainer, compression, context.Spec.Seed, transport, epoch);
         _snapshots = new(grid, transport, epoch);
         _pieces = new(rows, updates.Trainer);
+        _checkpoints = new(grid, _exchange, _pieces, updates.Trainer);
     }
 
     /// <summary>Whether this host reports for all.</summary>
@@ -166,21 +162,15 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     }
 
     /// <summary>Restores the part of a checkpoint that is here; <see cref="Begin"/> is to follow.</summary>
-    /// <exception cref="SafetensorsException">It cannot be read; nothing was changed.</exception>
-    public void Restore(CheckpointManifest checkpoint)
-    {
-        using var reader = Checkpoint.Open(_context.Folder.PathOf(checkpoint), checkpoint.Stage.ToString());
-        using (NewDisposeScope())
-        {
-            reader.ReadAllInto(_updates.Trainer.NamedState().Select(part => new CheckpointTarget(part.Name, part.Tensor, _pieces.FirstRow(part.Name, _grid.Own.FirstOrdinal))));
-            foreach (var worker in _exchange.HasErrors ? _grid.OwnWorkers : [])
-            {
-                var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
-                using var error = ReadError(reader, replica, ordinal);
-                _exchange.WriteError(replica, ordinal, error);
-            }
-        }
+    /// <exception cref="Model.Safetensors.SafetensorsException">It cannot be read; no part of the network was changed.</exception>
+    public void Restore(CheckpointManifest checkpoint) => _checkpoints.Restore(_context.Folder.PathOf(checkpoint), checkpoint);
 
+    /// <inheritdoc cref="SharedCheckpoint.Save"/>
+    public void Save(CheckpointManifest checkpoint, bool scheduled)
+    {
+        _sharesErrors = scheduled && _exchange.HasErrors;
+        _checkpoints.Save(_context.Folder.PathOf(checkpoint), checkpoint, scheduled, _aborted);
+        _sharesErrors = false;
     }
 
     /// <summary>The least and the greatest of the steps that the hosts have restored. To be called by all of them until they are the same.</summary>
@@ -205,41 +195,6 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         _updates.Trainer.OnRestored();
     }
 
-    /// <summary>Writes a checkpoint together with the other hosts; ends when all of it is durable.</summary>
-    /// <param name="checkpoint">Its place.</param>
-    /// <param name="scheduled">
-    /// Whether the job's spec names this step: then the replicas share out their error buffers, here too, so that the checkpoint holds only sums and is exact all the same (paper, appendix E).
-    /// Else every worker keeps its own.
-    /// </param>
-    public void Save(CheckpointManifest checkpoint, bool scheduled)
-    {
-        using var scope = NewDisposeScope();
-        var folder = _context.Folder.PathOf(checkpoint);
-        var written = new List<ulong>();
-        foreach (var worker in _grid.OwnWorkers)
-        {
-            var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
-            var state = replica == 0
-                ? Checkpoint.WriteFile(folder, Checkpoint.StateFile(ordinal), checkpoint.Step, _pieces.Parts(ordinal).Where(part => part.HasRows || ordinal == 0).Select(part => (part.Name, part.Tensor)))
-                : null;
-            written.AddRange([.. Seal(state), .. Seal(WriteError(folder, checkpoint.Step, replica, ordinal, scheduled))]);
-        }
-
-        var all = Alone ? [.. written] : _exchange.Meet(checkpoint.Step, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(written), _aborted);
-        if (Leads)
-        {
-            var files = new List<CheckpointFile>();
-            for (var worker = 0; worker < _grid.Workers; worker++)
-            {
-                var (replica, ordinal) = (worker / _grid.Shards, worker % _grid.Shards);
-                var seals = all.AsSpan(worker * 2 * SealWords, 2 * SealWords);
-                files.AddRange([.. OfSeal(Checkpoint.StateFile(ordinal), seals[..SealWords]), .. OfSeal(ErrorFile(replica, ordinal, scheduled), seals[SealWords..])]);
-            }
-
-            Checkpoint.Seal(folder, checkpoint.Stage.ToString(), checkpoint.Step, files);
-        }
-    }
-
     /// <summary>Keeps the state after a step in memory, here and, of what only one host has, at its neighbour.</summary>
     /// <param name="step">Updates done.</param>
     /// <param name="leaving">Hosts that leave.</param>
@@ -256,10 +211,13 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         }
     }
 
-    /// <summary>Keeps the state that the last update has left, here alone: another host was lost, and nothing needs to be computed again of which all pieces are left.</summary>
+    /// <summary>
+    /// Keeps the state that the last update has left, here alone: another host was lost, and nothing needs to be computed again of which all pieces are left. In the middle of a scheduled
+    /// checkpoint error buffers may be those before it here and those after it elsewhere, which an exact recovery cannot use.
+    /// </summary>
     public void KeepLast()
     {
-        if (!Alone)
+        if (!Alone && (!_sharesErrors || _context.Spec.Recovery == RecoveryMode.Continue))
         {
             KeepOwn(_updates.Trainer.Step);
         }
@@ -304,56 +262,5 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         }
 
         return Leads && (_snapshotAt is not { } at || _context.Clock.GetElapsedTime(at) >= SnapshotPeriod) ? Wishes.Snapshot : Wishes.None;
-    }
-
-    private CheckpointFile? WriteError(string folder, int step, int replica, int ordinal, bool scheduled)
-    {
-        if (!_exchange.HasErrors)
-        {
-            return null;
-        }
-
-        // Once for all replicas that are here.
-        var share = scheduled && replica == _grid.Own.FirstReplica;
-        using var error = share ? _exchange.ShareErrors(step, ordinal, _aborted) : _exchange.ReadError(replica, ordinal);
-        return scheduled && replica > 0 ? null : Checkpoint.WriteFile(folder, ErrorFile(replica, ordinal, scheduled), step, [("error", error)]);
-    }
-
-    private Tensor ReadError(CheckpointReader reader, int replica, int ordinal)
-    {
-        var own = ErrorFile(replica, ordinal, scheduled: false);
-        var isOwn = reader.OtherFiles.Contains(own, StringComparer.Ordinal);
-        using var file = reader.OpenFile(isOwn ? own : ErrorFile(replica, ordinal, scheduled: true));
-        var error_C = file.Read("error");
-        return isOwn ? error_C : error_C.div_(Number(_grid.Replicas));
-    }
-
-    private static string ErrorFile(int replica, int ordinal, bool scheduled) => scheduled ? $"error-{ordinal}.safetensors" : $"error-{replica}-{ordinal}.safetensors";
-
-    private static ulong[] Seal(CheckpointFile? file)
-    {
-        if (file is null)
-        {
-            return new ulong[SealWords];
-        }
-
-        var hash = Convert.FromHexString(file.Sha256);
-        return [(ulong)file.Size, .. Enumerable.Range(0, SealWords - 1).Select(i => BinaryPrimitives.ReadUInt64BigEndian(hash.AsSpan(i * sizeof(ulong))))];
-    }
-
-    private static CheckpointFile[] OfSeal(string name, ReadOnlySpan<ulong> words)
-    {
-        if (words[0] == 0)
-        {
-            return [];
-        }
-
-        Span<byte> hash = stackalloc byte[(SealWords - 1) * sizeof(ulong)];
-        for (var i = 1; i < SealWords; i++)
-        {
-            BinaryPrimitives.WriteUInt64BigEndian(hash[((i - 1) * sizeof(ulong))..], words[i]);
-        }
-
-        return [new(name, (long)words[0], Convert.ToHexStringLower(hash))];
     }
 }

@@ -56,6 +56,11 @@ internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> 
                 }
             }
         }
+        catch (Exception broken) when (broken is TransportException or OperationCanceledException)
+        {
+            await context.OnDevice(workers.KeepLast, CancellationToken.None);
+            throw;
+        }
         finally
         {
             await reading.CancelAsync();
@@ -171,7 +176,7 @@ internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> 
     {
         var pace = workers.Leads ? NextPace() : null;
         var (step, wishes) = (_step, OwnWishes());
-        var (report, verdict) = await context.OnDevice(_ => Step(), cancellationToken);
+        var (report, verdict) = await context.OnDevice(_ => workers.Step(step, batch, pace, wishes), cancellationToken);
         _step++;
         if (report is not null)
         {
@@ -179,19 +184,6 @@ internal sealed class UpdateLoop<TBatch>(StageContext context, IUpdates<TBatch> 
         }
 
         return verdict;
-
-        (TrainingEvent? Report, Verdict Verdict) Step()
-        {
-            try
-            {
-                return workers.Step(step, batch, pace, wishes);
-            }
-            catch (Exception broken) when (broken is TransportException or OperationCanceledException)
-            {
-                workers.KeepLast();
-                throw;
-            }
-        }
     }
 
     private Wishes OwnWishes() => context.Leaving ? Wishes.Leave : context.Stopping switch

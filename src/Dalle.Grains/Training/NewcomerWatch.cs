@@ -1,0 +1,47 @@
+using Dalle.Contracts.Training;
+
+namespace Dalle.Grains.Training;
+
+/// <summary>Looks for silos that have come since a job's workers were placed, and lets them open what they need while the others still train.</summary>
+/// <param name="grains">Reaches the workers.</param>
+/// <param name="silos">The silos as the job sees them.</param>
+/// <param name="clock">The time.</param>
+/// <param name="jobId">The job.</param>
+/// <param name="runs">Its present runs.</param>
+/// <param name="known">The silos that were there when its workers were placed.</param>
+internal sealed class NewcomerWatch(IGrainFactory grains, JobSilos silos, TimeProvider clock, string jobId, StageRuns runs, IReadOnlySet<string> known)
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Stops the runs, for the workers to be placed anew, once there is such a silo and it is ready.</summary>
+    public async Task StopRunsWhenSilosCome(CancellationToken cancellationToken)
+    {
+        using var looks = new PeriodicTimer(Period, clock);
+        while (await looks.WaitForNextTickAsync(cancellationToken))
+        {
+            if (silos.Active.Except(known).ToArray() is { Length: > 0 } newcomers && await Prepare(newcomers, cancellationToken))
+            {
+                await runs.Stop(StateKeeping.Memory, cancellationToken);
+                return;
+            }
+        }
+    }
+
+    // What cannot be opened ahead is opened, or fails, when it is to run. False if none of them has answered.
+    private async Task<bool> Prepare(string[] newcomers, CancellationToken cancellationToken)
+    {
+        if (await silos.BeginNew(jobId, runs.Lease.Epoch, newcomers, cancellationToken) is not { Count: > 0 } come)
+        {
+            return false;
+        }
+
+        // Of those that are at work only their order counts.
+        var present = runs.Lease.Placement.Hosts.Select(host => come[0] with { Silo = host.Silo });
+        var next = WorkerPlacing.Place(runs.Lease.Spec, [.. present, .. come]);
+        var lease = runs.Lease with { Placement = next, Snapshot = null };
+        await Task.WhenAll(next.Hosts.Where(host => newcomers.Contains(host.Silo))
+            .Select(host => grains.GetGrain<IWorkerGrain>(new JobSilo(jobId, host.Silo).ToString()).Prepare(lease, cancellationToken)))
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        return true;
+    }
+}
