@@ -3,7 +3,7 @@ using Dalle.Contracts.Training;
 
 namespace Dalle.Grains.Tests.Training;
 
-/// <summary>A silo that keeps nothing of a job. Half of the jobs find one silo the busier, half the other.</summary>
+/// <summary>A silo that keeps nothing of a job, and is as busy as jobs have had their newest lease there: silos take turns.</summary>
 [SiloPlacement]
 public sealed class ScriptedShardGrain : Grain, IShardGrain
 {
@@ -18,8 +18,7 @@ public sealed class ScriptedShardGrain : Grain, IShardGrain
 
         _epoch = epoch;
         var key = JobSilo.Parse(this.GetPrimaryKeyString());
-        var busy = (int)(key.ToString().Aggregate(17u, (hash, letter) => (hash * 31) + letter) >> 16 & 1);
-        return Task.FromResult(new ShardHoldings(new(key.Silo, "127.0.0.1:1", null, null), busy, Leaving: false, []));
+        return Task.FromResult(new ShardHoldings(new(key.Silo, "127.0.0.1:1", null, null), WorkerScripts.On(key.Silo), Leaving: false, []));
     }
 
     public Task Release(CancellationToken cancellationToken = default) => Task.CompletedTask;

@@ -85,6 +85,9 @@ public static class WorkerScripts
     private static readonly ConcurrentDictionary<string, WorkerScript> All = new();
 
     public static WorkerScript Of(string jobId) => All.GetOrAdd(jobId, _ => new());
+
+    /// <summary>Jobs that have had their newest lease on a silo.</summary>
+    public static int On(string silo) => All.Values.Count(script => script.Silo?.ToParsableString() == silo);
 }
 
 /// <summary>A worker that computes nothing and says what its script says. It keeps the contract of leases and stops.</summary>
