@@ -14,10 +14,8 @@ public sealed record Ballot
 
     private const int FiniteWords = MostResblocks / 64;
 
-    /// <summary>Numbers of 32 bit that a ballot takes on its way.</summary>
-    internal const int Count = Words * 2;
-
-    private const int Words = 2 + MostFigures + FiniteWords;
+    /// <summary>Words of 64 bit that a ballot takes on its way.</summary>
+    internal const int Words = 2 + MostFigures + FiniteWords;
 
     /// <summary>Squared norm of the mean gradient of the worker's shard; not finite where the update is to be skipped.</summary>
     public double SquaredNorm { get; init; }
@@ -32,7 +30,7 @@ public sealed record Ballot
     public IReadOnlyList<int> NotFinite { get; init; } = [];
 
     /// <summary>Writes it.</summary>
-    /// <param name="words">Of <see cref="Count"/> / 2 elements.</param>
+    /// <param name="words">As many as <see cref="Words"/>.</param>
     internal void Write(Span<ulong> words)
     {
         words.Clear();

@@ -284,14 +284,13 @@ public sealed class GradientExchange : IDisposable
 
     private Verdict Vote(long step, IReadOnlyList<Ballot> ballots, CancellationToken cancellationToken)
     {
-        const int Words = Ballot.Count / 2;
-        var own = new ulong[ballots.Count * Words];
+        var own = new ulong[ballots.Count * Ballot.Words];
         foreach (var (i, ballot) in ballots.Index())
         {
-            ballot.Write(own.AsSpan(i * Words, Words));
+            ballot.Write(own.AsSpan(i * Ballot.Words, Ballot.Words));
         }
 
         var all = _groups.Gather(step, Operation.Ballots, own, cancellationToken);
-        return Verdict.Of(_grid, [.. Enumerable.Range(0, _grid.Workers).Select(worker => Ballot.Read(all.AsSpan(worker * Words, Words)))]);
+        return Verdict.Of(_grid, [.. Enumerable.Range(0, _grid.Workers).Select(worker => Ballot.Read(all.AsSpan(worker * Ballot.Words, Ballot.Words)))]);
     }
 }

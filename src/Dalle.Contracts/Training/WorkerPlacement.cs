@@ -15,15 +15,9 @@ public sealed record WorkerPlacement([property: Id(0)] int Replicas, [property: 
     /// <summary>The host that leads.</summary>
     public WorkerHost Leader => Hosts[0];
 
-    /// <summary>A worker's number in the job: its place among all, replica by replica.</summary>
-    public int Number(int replica, int ordinal) => (replica * Shards) + ordinal;
-
     /// <summary>The host on a silo.</summary>
     /// <exception cref="InvalidOperationException">The silo hosts no worker.</exception>
     public WorkerHost On(string silo) => Hosts.FirstOrDefault(host => host.Silo == silo) ?? throw new InvalidOperationException($"Silo {silo} hosts no worker here.");
-
-    /// <summary>The host of a worker.</summary>
-    public WorkerHost HostOf(int replica, int ordinal) => Hosts.First(host => host.Has(replica, ordinal));
 }
 
 /// <summary>The workers that one silo hosts: some replicas whole, or a run of one replica's ordinals.</summary>

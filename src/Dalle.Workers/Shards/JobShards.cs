@@ -70,14 +70,8 @@ internal sealed class JobShards(string job, DataPlane plane) : IDisposable
     /// <summary>The run has ended.</summary>
     public void Leave(StageRun run) => Interlocked.CompareExchange(ref _run, null, run);
 
-    /// <summary>Keeps what a stage has open for its next epoch, in place of what was kept before. Null keeps nothing new.</summary>
-    public async Task Keep(IAsyncDisposable? open)
-    {
-        if (open is not null && Interlocked.Exchange(ref _open, open) is { } before)
-        {
-            await before.DisposeAsync();
-        }
-    }
+    /// <summary>Keeps what a stage has open for its next epoch, in place of what was kept before.</summary>
+    public ValueTask Keep(IAsyncDisposable open) => Interlocked.Exchange(ref _open, open)?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     /// <summary>Takes what was kept; null if nothing was.</summary>
     public IAsyncDisposable? Take() => Interlocked.Exchange(ref _open, null);

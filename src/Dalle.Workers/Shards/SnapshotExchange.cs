@@ -13,6 +13,9 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
 {
     private const int RestoreTag = 16 << 24, KeepTag = 17 << 24;
 
+    /// <summary>The largest piece taken: the whole state of the paper's largest model (12.09 billion parameters of at most 16 bytes) is a fifth of it.</summary>
+    private const long MostBytes = 1L << 40;
+
     /// <summary>Room for a message's parts beside the piece's own number.</summary>
     private const int PartsOfAPiece = 1 << 8;
 
@@ -103,7 +106,13 @@ internal sealed class SnapshotExchange(WorkerGrid grid, IMessageTransport transp
         var length = new byte[sizeof(long)];
         var (number, to) = (Number(from), Number(grid.Own));
         await transport.Receive(from.Address, Key(0), length, cancellationToken);
-        var buffer = new StateBuffer(BinaryPrimitives.ReadInt64LittleEndian(length));
+        var bytes = BinaryPrimitives.ReadInt64LittleEndian(length);
+        if (bytes is < 0 or > MostBytes)
+        {
+            throw new TransportException($"Expected a piece of at most {MostBytes} bytes from '{from.Address.Name}', got one of {bytes}.");
+        }
+
+        var buffer = new StateBuffer(bytes);
         try
         {
             await Task.WhenAll(buffer.Parts.Select((part, i) => transport.Receive(from.Address, Key(i + 1), part, cancellationToken)));

@@ -39,8 +39,7 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
         finally
         {
             // The job begins another epoch at once, or lets go of what is kept here.
-            await context.Shards.Keep(goesOn ? open : null);
-            await (goesOn ? ValueTask.CompletedTask : open.DisposeAsync());
+            await (goesOn ? context.Shards.Keep(open) : open.DisposeAsync());
         }
     }
 

@@ -159,6 +159,18 @@ public sealed class JobPlanTests : IDisposable
         Assert.False(_store.Exists(File));
     }
 
+    [Theory]
+    [InlineData(2, 4, true)]
+    [InlineData(3, 3, false)]
+    public async Task Prepare_OfMoreWorkersThanABatchHasRows_IsRefused(int replicas, int shards, bool fits)
+    {
+        var context = Context(spec => spec with { Replicas = replicas, Shards = shards });
+        var refused = await Record.ExceptionAsync(() => new PrepareStage().Run(context, Token));
+
+        Assert.Equal(
+            fits ? null : "Preset 'test' has batches of 8, which 3 x 3 workers cannot share. Ask for at most 8 workers, replicas times shards.", refused?.Message);
+    }
+
     [Fact]
     public async Task Prepare_OfAPresetThatFits_KeepsThePlan()
     {
@@ -183,6 +195,7 @@ public sealed class JobPlanTests : IDisposable
     private StageContext Context(Func<TrainingSpec, TrainingSpec>? change = null, string preset = "test")
     {
         var spec = new TrainingSpec { Preset = preset, Dataset = "scenes", Model = "m" };
-        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = change?.Invoke(spec) ?? spec, Placement = SingleHost.Placement() }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, SingleHost.Instruments, TimeProvider.System, _run);
+        spec = change?.Invoke(spec) ?? spec;
+        return new(new() { Epoch = 1, Stage = TrainingStage.Prepare, Spec = spec, Placement = SingleHost.Placement(spec.Replicas, spec.Shards) }, SingleHost.Key("j"), new JobFolder(_store, "j"), SingleHost.Shards("j"), _device, SingleHost.Instruments, TimeProvider.System, _run);
     }
 }
