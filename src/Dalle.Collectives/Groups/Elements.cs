@@ -38,6 +38,10 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
     /// <summary>Some bytes of a flat tensor on the CPU, which must not be disposed of before the operation has ended.</summary>
     internal static Memory<byte> BytesOf(Tensor bytes_N, long start, long length) => new TensorElements(bytes_N.narrow(0, start, length).DetachFromDisposeScope()).Memory;
 
+    /// <summary>All elements of a tensor of 16 or 32 bits each, to be sent and gathered as they are: to be added up they are not.</summary>
+    /// <param name="tensor">Any shape; contiguous, on the CPU, less than 2 GiB. Not to be disposed of before the operation has ended.</param>
+    internal static Elements OfBits(Tensor tensor) => new(new TensorElements(tensor).Memory, tensor.ElementSize == sizeof(float) ? ElementFormat.Float32 : ElementFormat.BFloat16);
+
     /// <summary>All elements of a tensor, which must not be disposed of before the operation has ended.</summary>
     /// <param name="tensor">Any shape; float32 or bfloat16, contiguous, on the CPU, less than 2 GiB.</param>
     /// <exception cref="ArgumentException">It is another tensor.</exception>

@@ -1,6 +1,7 @@
 using Dalle.Collectives.Compression;
 using Dalle.Collectives.Transport;
 using Dalle.Model.Kernels;
+using Dalle.Model.Parameters;
 using Dalle.Model.Training;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
@@ -8,8 +9,8 @@ using static TorchSharp.torch;
 namespace Dalle.Collectives.Updates;
 
 /// <summary>
-/// The part of an update that workers do together (paper, section 2.4 and appendix E), for the workers of one process during one membership epoch. Each worker's gradient is given to
-/// <see cref="Add"/>; <see cref="Prepare"/> sums them over the ordinals of each replica, compresses them between replicas and collects the ballots; then <see cref="Commit"/> gives the mean
+/// The part of an update that workers do together (paper, section 2.4 and appendix E), for the workers of one process during one membership epoch. Each worker's gradient is given to what
+/// <see cref="Begin"/> returns; <see cref="Prepare"/> sums them over the ordinals of each replica, compresses them between replicas and collects the ballots; then <see cref="Commit"/> gives the mean
 /// gradient of the held rows to the trainer, which applies it, and <see cref="Publish"/> lets the other ordinals have the new rows. Or <see cref="Abort"/>.
 /// </summary>
 /// <remarks>
@@ -54,16 +55,10 @@ public sealed class GradientExchange : IDisposable
     /// <summary>Whether anything of the network is compressed between replicas, and so every worker has an error buffer.</summary>
     public bool HasErrors => _compression.Any(ordinal => ordinal.Plan.CompressedCount > 0);
 
-    /// <summary>Takes the gradient of a worker that is here, which the trainer has just collected in its network's store.</summary>
-    /// <param name="worker">The worker's place among those that are here.</param>
-    public void Add(int worker)
-    {
-        if (_gradients.Length > 1)
-        {
-            using var untracked = no_grad();
-            _gradients[worker].copy_(_trainer.Network.Gradient);
-        }
-    }
+    /// <summary>Begins an update: its workers' gradients are to be given to what this returns, which is then to be disposed of.</summary>
+    /// <param name="step">The update's number.</param>
+    /// <param name="cancellationToken">Gives up waiting for the peers.</param>
+    public IWorkerExchange Begin(long step, CancellationToken cancellationToken) => new WorkerExchange(_groups, _trainer.Held, _gradients, step, cancellationToken);
 
     /// <summary>Sums and compresses the gradients of all workers, and collects their ballots.</summary>
     /// <param name="step">The update's number.</param>
@@ -119,7 +114,7 @@ public sealed class GradientExchange : IDisposable
         }
     }
 
-    /// <summary>Gathers the new rows of all ordinals into the trainer's whole arrays; nothing where this process holds them all.</summary>
+    /// <summary>Gathers the new rows of all ordinals into the arrays that are whole in every process; nothing where this process holds them all.</summary>
     /// <param name="step">The update's number.</param>
     /// <param name="cancellationToken">Gives up waiting for the peers.</param>
     /// <exception cref="TransportException">A peer is lost.</exception>
@@ -127,18 +122,30 @@ public sealed class GradientExchange : IDisposable
     {
         if (!_grid.HoldsAll)
         {
-            _groups.Gather(step, Operation.Parameters, _trainer.Held.Master, _trainer.Network.Master, cancellationToken);
-            _trainer.Network.RefreshCompute();
+            var network = _trainer.Network;
+            using var scope = NewDisposeScope();
+            WorkerGroups.Wait(_groups.Gather(step, Operation.Parameters, "", _trainer.Held.Master, network, name => network.View(network.Master, name), cancellationToken));
+            network.RefreshCompute();
         }
     }
 
-    /// <summary>Gathers the averages of all ordinals into the trainer's whole average; nothing where this process holds them all. All processes must do so at the same step.</summary>
+    /// <summary>
+    /// Gathers the averages of all ordinals, in the process that leads into the trainer's whole average; nothing where it holds them all. All processes must do so at the same step.
+    /// </summary>
     /// <exception cref="TransportException">A peer is lost.</exception>
     public void PublishAverage(long step, CancellationToken cancellationToken)
     {
-        if (!_grid.HoldsAll)
+        foreach (var spec in _grid.HoldsAll ? [] : _rows.Plan.Specs)
         {
-            _groups.Gather(step, Operation.Average, _trainer.HeldAverage, _trainer.Average.Master, cancellationToken);
+            // One after the other: only the process that leads has room for all.
+            using var scope = NewDisposeScope();
+            using var untracked = no_grad();
+            using var array = new ParameterStore([spec], Precision.Float32, _trainer.HeldAverage.device, trains: false);
+            WorkerGroups.Wait(_groups.Gather(step, Operation.Average, "", _trainer.HeldAverage, array, name => array.View(array.Master, name), cancellationToken));
+            if (_grid.Leads)
+            {
+                _trainer.Average.View(_trainer.Average.Master, spec.Name).copy_(array.View(array.Master, spec.Name));
+            }
         }
     }
 
@@ -252,7 +259,15 @@ public sealed class GradientExchange : IDisposable
     private Tensor ReduceReplica(long step, int replica, CancellationToken cancellationToken)
     {
         var own = _gradients[(replica * _grid.Own.Ordinals)..((replica + 1) * _grid.Own.Ordinals)];
-        var target_N = _grid.Replicas == 1 || !_grid.HoldsAll ? _trainer.Held.Gradient : own[0];
+        if (!_grid.HoldsAll)
+        {
+            var network = _trainer.Network;
+            using var scope = NewDisposeScope();
+            WorkerGroups.Wait(_groups.ReduceReplica(step, "", [.. own.Select(gradient => (network, gradient))], _trainer.Held.Gradient, cancellationToken));
+            return _trainer.Held.Gradient;
+        }
+
+        var target_N = _grid.Replicas == 1 ? _trainer.Held.Gradient : own[0];
         _groups.ReduceReplica(step, replica, own, target_N, cancellationToken);
         return target_N;
     }

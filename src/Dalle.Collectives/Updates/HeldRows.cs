@@ -8,6 +8,7 @@ namespace Dalle.Collectives.Updates;
 public sealed class HeldRows
 {
     private readonly long[] _starts;
+    private readonly Dictionary<string, int> _arrays;
 
     /// <param name="plan">How arrays are split.</param>
     /// <param name="firstOrdinal">The first ordinal that is held.</param>
@@ -23,6 +24,7 @@ public sealed class HeldRows
                 return new RowRange(slices[firstOrdinal].FirstRow, slices.Skip(firstOrdinal).Take(ordinals).Sum(slice => slice.Rows));
             },
             StringComparer.Ordinal);
+        _arrays = plan.Specs.Index().ToDictionary(pair => pair.Item.Name, pair => pair.Index, StringComparer.Ordinal);
         _starts = new long[plan.Specs.Count + 1];
         foreach (var (i, spec) in plan.Specs.Index())
         {
@@ -47,6 +49,9 @@ public sealed class HeldRows
 
     /// <summary>Elements of the flat buffer.</summary>
     public long Count => _starts[^1];
+
+    /// <summary>An array's place among the plan's declarations; null of what is none.</summary>
+    public int? Find(string name) => _arrays.TryGetValue(name, out var array) ? array : null;
 
     /// <summary>An array's rows in the flat buffer: a view <c>[n]</c>, n its held elements. The caller disposes it.</summary>
     /// <param name="held_N">The flat buffer.</param>

@@ -14,15 +14,10 @@ public sealed class StatePieces
 {
     private readonly HeldRows _rows;
     private readonly IShardedTrainer _trainer;
-    private readonly Dictionary<string, int> _arrays;
 
     /// <param name="rows">The rows that the trainer holds.</param>
     /// <param name="trainer">Whose state it is; the caller keeps and disposes it.</param>
-    public StatePieces(HeldRows rows, IShardedTrainer trainer)
-    {
-        (_rows, _trainer) = (rows, trainer);
-        _arrays = rows.Plan.Specs.Index().ToDictionary(pair => pair.Item.Name, pair => pair.Index, StringComparer.Ordinal);
-    }
+    public StatePieces(HeldRows rows, IShardedTrainer trainer) => (_rows, _trainer) = (rows, trainer);
 
     /// <summary>Bytes of an ordinal's piece.</summary>
     public long Size(int ordinal)
@@ -82,7 +77,7 @@ public sealed class StatePieces
     {
         for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
         {
-            if (_arrays.TryGetValue(name[(dot + 1)..], out var array))
+            if (_rows.Find(name[(dot + 1)..]) is { } array)
             {
                 return array;
             }

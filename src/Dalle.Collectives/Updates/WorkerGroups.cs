@@ -1,5 +1,6 @@
 using Dalle.Collectives.Groups;
 using Dalle.Collectives.Transport;
+using Dalle.Model.Parameters;
 using static TorchSharp.torch;
 
 namespace Dalle.Collectives.Updates;
@@ -18,7 +19,6 @@ internal sealed class WorkerGroups
 
     private readonly WorkerGrid _grid;
     private readonly HeldRows _held;
-    private readonly HeldRows _whole;
     private readonly CollectiveGroup _all;
     private readonly CollectiveGroup[] _replicas;
     private readonly CollectiveGroup[] _ordinals;
@@ -29,7 +29,7 @@ internal sealed class WorkerGroups
     /// <param name="epoch">The membership epoch.</param>
     public WorkerGroups(WorkerGrid grid, HeldRows held, IMessageTransport transport, int epoch)
     {
-        (_grid, _held, _whole) = (grid, held, new(held.Plan, 0, grid.Shards));
+        (_grid, _held) = (grid, held);
         _all = new(transport, grid.All, epoch);
         _replicas = [.. grid.Own.OwnReplicas.Select(replica => new CollectiveGroup(transport, grid.OfReplica(replica), epoch))];
         _ordinals = [.. grid.Own.OwnOrdinals.Select(ordinal => new CollectiveGroup(transport, grid.OfOrdinal(ordinal), epoch))];
@@ -38,39 +38,51 @@ internal sealed class WorkerGroups
     /// <summary>Payload bytes sent to other processes.</summary>
     public long SentBytes => _ordinals.Concat(_replicas).Append(_all).Sum(group => group.SentBytes);
 
-    /// <summary>Sums gradients over the ordinals of a replica that is here.</summary>
+    /// <summary>Sums gradients over the ordinals of a replica that is here, where all rows are held.</summary>
     /// <param name="step">The update's number.</param>
     /// <param name="replica">The replica's place among those that are here.</param>
     /// <param name="own">Whole gradients of its workers that are here, float32, flat.</param>
-    /// <param name="target_N">Gets the held rows of the sum; may be one of them where all rows are held.</param>
+    /// <param name="target_N">Gets the sum; may be one of them.</param>
     /// <param name="cancellationToken">Gives up waiting for the peers.</param>
     public void ReduceReplica(long step, int replica, IReadOnlyList<Tensor> own, Tensor target_N, CancellationToken cancellationToken)
     {
-        using var scope = NewDisposeScope();
-        if (!_grid.HoldsAll)
+        if (own.Count > 1 || own[0].Handle != target_N.Handle)
         {
-            Wait(EachArray((array, counts) => _replicas[replica].ReduceScatter(
-                new(step, (int)Operation.Gradient + array), [.. own.Select(gradient => Elements.Of(_whole.Array(gradient, array)))], Elements.Of(_held.Array(target_N, array)), counts, cancellationToken)));
-        }
-        else if (own.Count > 1 || own[0].Handle != target_N.Handle)
-        {
+            using var scope = NewDisposeScope();
             Wait(AllReduce(_replicas[replica], step, Operation.Gradient, 0, own, target_N, cancellationToken));
         }
     }
 
-    /// <summary>Gathers the rows of all ordinals of the replica that is here.</summary>
+    /// <summary>Sums gradients over the ordinals of the replica that is here, where some rows are held elsewhere: begins to.</summary>
+    /// <param name="step">The update's number.</param>
+    /// <param name="prefix">What the arrays' names in the network begin with.</param>
+    /// <param name="own">The arrays, with the collected gradients of each worker that is here.</param>
+    /// <param name="target_N">Gets the held rows of the sum, laid out like all held rows.</param>
+    /// <param name="cancellationToken">Gives up waiting for the peers.</param>
+    public Task ReduceReplica(long step, string prefix, IReadOnlyList<(ParameterStore Arrays, Tensor Gradient)> own, Tensor target_N, CancellationToken cancellationToken) =>
+        EachArray("reduce", prefix, own[0].Arrays, (name, array, counts, view) => _replicas[0].ReduceScatter(
+            new(step, (int)Operation.Gradient + array),
+            [.. own.Select(worker => Elements.Of(view(worker.Arrays.View(worker.Gradient, name))))],
+            Elements.Of(view(_held.Array(target_N, array))),
+            counts,
+            cancellationToken));
+
+    /// <summary>Gathers the rows of all ordinals of the replica that is here: begins to.</summary>
     /// <param name="step">The update's number.</param>
     /// <param name="operation">What they are.</param>
-    /// <param name="held_N">The held rows.</param>
-    /// <param name="whole_N">Gets all.</param>
+    /// <param name="prefix">What the arrays' names in the network begin with.</param>
+    /// <param name="held_N">All held rows.</param>
+    /// <param name="arrays">What is gathered.</param>
+    /// <param name="whole">What gets an array by its name; it may be of 16 bits.</param>
     /// <param name="cancellationToken">Gives up waiting for the peers.</param>
-    public void Gather(long step, Operation operation, Tensor held_N, Tensor whole_N, CancellationToken cancellationToken)
-    {
-        using var span = UpdateTracing.Begin("gather");
-        using var scope = NewDisposeScope();
-        Wait(EachArray((array, counts) => _replicas[0].AllGather(
-            new(step, (int)operation + array), Elements.Of(_held.Array(held_N, array)), Elements.Of(_whole.Array(whole_N, array)), counts, cancellationToken)));
-    }
+    public Task Gather(long step, Operation operation, string prefix, Tensor held_N, ParameterStore arrays, Func<string, Tensor> whole, CancellationToken cancellationToken) =>
+        EachArray("gather", prefix, arrays, (name, array, counts, view) =>
+        {
+            var target = view(whole(name));
+            var rows = view(_held.Array(held_N, array));
+            return _replicas[0].AllGather(
+                new(step, (int)operation + array), Elements.OfBits(rows.dtype == target.dtype ? rows : view(rows.to(target.dtype))), Elements.OfBits(target), counts, cancellationToken);
+        });
 
     /// <summary>Sums buffers over the replicas, of each ordinal that is here into the first of its buffers, all ordinals side by side.</summary>
     /// <param name="step">The update's number.</param>
@@ -103,8 +115,32 @@ internal sealed class WorkerGroups
         return all;
     }
 
-    private Task[] EachArray(Func<int, int[], Task> operation) => [.. _held.Plan.Specs.Select((spec, array) =>
-        operation(array, [.. _held.Plan.SlicesOf(spec.Name).Select(slice => checked((int)slice.Count))]))];
+    // Views are kept until the operation has ended, and disposed of then, on whatever thread.
+    private async Task EachArray(string name, string prefix, ParameterStore arrays, Func<string, int, int[], Func<Tensor, Tensor>, Task> operation)
+    {
+        using var span = UpdateTracing.Begin(name);
+        var views = new List<Tensor>();
+        try
+        {
+            await Task.WhenAll(arrays.Specs.Select(spec =>
+            {
+                using var untracked = no_grad();
+                var array = prefix + spec.Name;
+                var counts = _held.Plan.SlicesOf(array).Select(slice => checked((int)slice.Count)).ToArray();
+                return operation(spec.Name, _held.Find(array)!.Value, counts, View);
+            }).ToArray());
+        }
+        finally
+        {
+            views.ForEach(view => view.Dispose());
+        }
+
+        Tensor View(Tensor view)
+        {
+            views.Add(view.DetachFromDisposeScope());
+            return view;
+        }
+    }
 
     private static Task[] AllReduce(CollectiveGroup group, long step, Operation operation, int index, IReadOnlyList<Tensor> sources, Tensor target_N, CancellationToken cancellationToken)
     {
@@ -117,7 +153,8 @@ internal sealed class WorkerGroups
         })];
     }
 
-    private static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
+    /// <summary>Waits for operations.</summary>
+    public static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
 }
 
 /// <summary>What is exchanged within a step: tags of messages begin with it.</summary>
@@ -131,4 +168,6 @@ internal enum Operation
     Average = 6 << 24,
     Meeting = 7 << 24,
     Errors = 8 << 24,
+    ResblocksForward = 9 << 24,
+    ResblocksBackward = 10 << 24,
 }

@@ -45,7 +45,7 @@ public sealed class DiscreteVaeTrainer : IShardedTrainer
         _parameters = new(DiscreteVae.Declare(config), training.Precision, device, training.Optimizer, held);
         _network = new(Network, parameters => new DiscreteVae(config, parameters));
         Network.Initialize(seed);
-        _parameters.Start();
+        _parameters.Start(seed);
     }
 
     /// <inheritdoc/>

@@ -16,6 +16,7 @@ public sealed class ParameterStore : IDisposable
     private readonly Dictionary<string, Tensor> _compute = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Tensor> _gradients = new(StringComparer.Ordinal);
     private readonly bool _trains;
+    private readonly long _firstMaster;
     private readonly ParameterStore? _lender;
 
     /// <summary>Allocates the arrays, zero-filled. Decayed parameters come first, 16-bit ones foremost, each kind in declaration order.</summary>
@@ -23,8 +24,9 @@ public sealed class ParameterStore : IDisposable
     /// <param name="precision">Format of the compute copies.</param>
     /// <param name="device">Where the arrays live.</param>
     /// <param name="trains">Whether gradients are kept; false for inference.</param>
+    /// <param name="masters">Whether what has a 16-bit compute copy has a master too; false where that is elsewhere.</param>
     /// <exception cref="ArgumentException">A name is declared twice.</exception>
-    public ParameterStore(IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, bool trains)
+    public ParameterStore(IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, bool trains, bool masters = true)
     {
         Specs = [.. InStorageOrder(specs)];
         Precision = precision;
@@ -45,9 +47,10 @@ public sealed class ParameterStore : IDisposable
         DecayedCount = Specs.Where(s => s.Decays).Sum(s => s.Count);
         WeightCount = Specs.Where(s => s.Kind == ParameterKind.Weight).Sum(s => s.Count);
         HalfCount = precision == Precision.Float32 ? 0 : WeightCount;
+        _firstMaster = masters ? 0 : HalfCount;
 
         using var scope = NewDisposeScope();
-        Master = zeros(Count, device: device).DetachFromDisposeScope();
+        Master = zeros(Count - _firstMaster, device: device).DetachFromDisposeScope();
         Half = zeros(HalfCount, precision.ToScalarType(), device).DetachFromDisposeScope();
         (Gradient, HalfGradient) = NewGradients();
         AddViews();
@@ -57,7 +60,7 @@ public sealed class ParameterStore : IDisposable
     {
         (Specs, Precision, _trains, _lender, _layout) = (lender.Specs, lender.Precision, lender._trains, lender, lender._layout);
         (Count, DecayedCount, WeightCount, HalfCount) = (lender.Count, lender.DecayedCount, lender.WeightCount, lender.HalfCount);
-        (Master, Half) = (lender.Master, lender.Half);
+        (Master, Half, _firstMaster) = (lender.Master, lender.Half, lender._firstMaster);
         using var scope = NewDisposeScope();
         (Gradient, HalfGradient) = NewGradients();
         AddViews();
@@ -81,7 +84,7 @@ public sealed class ParameterStore : IDisposable
     /// <summary>Elements at the front of the arrays that have a 16-bit compute copy.</summary>
     public long HalfCount { get; }
 
-    /// <summary>All parameters, float32 <c>[Count]</c>.</summary>
+    /// <summary>All parameters, float32 <c>[Count]</c>; those from <see cref="HalfCount"/> on where the others have no masters here.</summary>
     public Tensor Master { get; }
 
     /// <summary>All gradients after <see cref="CollectGradients"/>, float32 <c>[Count]</c>; empty when not training.</summary>
@@ -103,6 +106,9 @@ public sealed class ParameterStore : IDisposable
         ? tensor
         : throw new KeyNotFoundException($"There is no gradient of a parameter '{name}' here.");
 
+    /// <summary>Bytes of all arrays that are its own: masters, compute copies and gradients.</summary>
+    internal long Bytes => (_lender is null ? new[] { Master, Half, Gradient, HalfGradient } : [Gradient, HalfGradient]).Sum(array => array.numel() * array.ElementSize);
+
     /// <summary>Whether the network declares a parameter.</summary>
     public bool Contains(string name) => _layout.ContainsKey(name);
 
@@ -113,12 +119,17 @@ public sealed class ParameterStore : IDisposable
         using var untracked = no_grad();
         foreach (var (spec, _) in _layout.Values)
         {
-            using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, spec.Name);
-            var view = View(Master, spec.Name);
-            view.copy_(randn(spec.Shape, generator: generator)).mul_(Number(spec.InitialDeviation)).add_(Number(spec.InitialMean), One);
+            View(Master, spec.Name).copy_(InitialValue(spec, seed));
         }
 
         RefreshCompute();
+    }
+
+    /// <summary>What <see cref="Initialize"/> draws for a parameter: float32, of its shape, on the CPU. The caller disposes it.</summary>
+    public static Tensor InitialValue(ParameterSpec spec, ulong seed)
+    {
+        using var generator = CounterRandom.Generator(seed, step: 0, worker: 0, Purpose.Initialization, spec.Name);
+        return randn(spec.Shape, generator: generator).mul_(Number(spec.InitialDeviation)).add_(Number(spec.InitialMean), One);
     }
 
     /// <summary>Declarations as they follow each other in flat arrays: decayed ones first, 16-bit ones foremost, each kind as declared.</summary>
@@ -143,7 +154,7 @@ public sealed class ParameterStore : IDisposable
     /// <summary>Copies the masters into the 16-bit compute copies; to be called after the masters change.</summary>
     public void RefreshCompute()
     {
-        if (HalfCount > 0)
+        if (HalfCount > 0 && _firstMaster == 0)
         {
             using var scope = NewDisposeScope();
             using var untracked = no_grad();
@@ -201,7 +212,7 @@ public sealed class ParameterStore : IDisposable
         foreach (var (spec, start) in _layout.Values)
         {
             var half = start < HalfCount;
-            var tensor = (half ? Half : Master).narrow(0, start, spec.Count).view(spec.Shape).detach();
+            var tensor = (half ? Half.narrow(0, start, spec.Count) : Master.narrow(0, start - _firstMaster, spec.Count)).view(spec.Shape).detach();
             if (_trains)
             {
                 tensor.requires_grad_(true);

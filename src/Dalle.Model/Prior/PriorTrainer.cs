@@ -24,7 +24,8 @@ public sealed class PriorTrainer : IShardedTrainer
     private readonly PlateauTracker _plateau;
     private readonly GradientScales? _scales;
     private readonly ScaledGradients? _scaledGradients;
-    private readonly SlicedNetwork<Transformer> _network;
+    private readonly SlicedNetwork<Transformer>? _network;
+    private readonly StreamedTransformer? _streamed;
     private Transformer? _averagedNetwork;
     private int _nextStep;
 
@@ -49,19 +50,27 @@ public sealed class PriorTrainer : IShardedTrainer
 
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
         (_config, _training) = (config, training);
-        _parameters = new(TransformerParameters.Declare(config), training.Precision, device, training.Optimizer, held);
-        _plateau = new PlateauTracker(training.Plateau);
         var resblocks = TransformerParameters.Resblocks(config);
+        _parameters = new(TransformerParameters.Declare(config), training.Precision, device, training.Optimizer, held, streamed: resblocks);
+        _plateau = new PlateauTracker(training.Plateau);
         _scales = training.Precision == Precision.Float16 ? new GradientScales(resblocks.Count, workers) : null;
-        _scaledGradients = _scales is null ? null : new ScaledGradients(Network, resblocks, _scales);
-        _network = new(Network, parameters => new Transformer(config, parameters, _scales));
+        if (Held == Network)
+        {
+            _scaledGradients = _scales is null ? null : new ScaledGradients(Network, resblocks, _scales);
+            _network = new(Network, parameters => new Transformer(config, parameters, _scales));
+        }
+        else
+        {
+            _streamed = new(config, training, Network, _scales);
+        }
+
         Network.Initialize(seed);
         if (training.StartFromCodebook)
         {
             StartFrom(codebook_KD!, config, seed);
         }
 
-        _parameters.Start();
+        _parameters.Start(seed);
     }
 
     /// <inheritdoc/>
@@ -86,6 +95,9 @@ public sealed class PriorTrainer : IShardedTrainer
         set => _nextStep = value;
     }
 
+    /// <summary>Bytes of the arrays that are whole here, and of gradients of workers: what a process has beside the state of its rows.</summary>
+    internal long WholeBytes => _streamed?.Bytes ?? Network.Bytes;
+
     /// <summary>Performs one update, of one worker that holds all rows: the gradients of the batch, applied.</summary>
     /// <param name="step">Its number, counted from 0.</param>
     /// <param name="text_BT">Text tokens, int64 <c>[B, T]</c>, -1 where there is none.</param>
@@ -95,22 +107,45 @@ public sealed class PriorTrainer : IShardedTrainer
     /// <exception cref="InvalidOperationException">Some rows are not held here.</exception>
     public PriorReport? Step(int step, Tensor text_BT, Tensor image_BN, bool report = true)
     {
-        _parameters.RequireAllRows();
         var gradients = Gradients(text_BT, image_BN, PredictedTokens.Of(text_BT, image_BN));
         return Apply(step, Math.Sqrt(SquaredNorm()), gradients.Losses, gradients.Finite, report);
     }
 
     /// <summary>
-    /// The first half of an update: leaves in the gradient of <see cref="Network"/>, and nowhere else, what a worker's rows add to that of the whole batch's loss, free of gradient scales.
-    /// A process with several workers calls it for each, and keeps what it found before the next call.
+    /// The first half of an update: finds what the rows of each worker of this process add to the gradient of the whole batch's loss, free of gradient scales, and gives it to the exchange.
+    /// Where some rows are held by other processes, resblocks are gathered one after the other; then all those processes must do this at the same time.
     /// </summary>
+    /// <param name="batches">Of each worker text tokens, int64 <c>[b, T]</c>, -1 where there is none, and image tokens in raster order, int64 <c>[b, N]</c>.</param>
+    /// <param name="whole">The predicted tokens of the whole batch: not the sum of its parts', each of which counts at least 1.</param>
+    /// <param name="exchange">Takes the gradients; to be disposed of before the next update.</param>
+    /// <returns>By worker.</returns>
+    public IReadOnlyList<PriorGradients> Gradients(IReadOnlyList<(Tensor Text_bT, Tensor Image_bN)> batches, PredictedTokens whole, IWorkerExchange exchange)
+    {
+        if (_streamed is not null)
+        {
+            return _streamed.Gradients(batches, whole, exchange);
+        }
+
+        var gradients = new PriorGradients[batches.Count];
+        foreach (var (worker, batch) in batches.Index())
+        {
+            gradients[worker] = Gradients(batch.Text_bT, batch.Image_bN, whole);
+            exchange.Add(worker, Network.Gradient);
+        }
+
+        return gradients;
+    }
+
+    /// <summary>The same for one worker of a process that holds all rows: leaves the gradient in that of <see cref="Network"/>.</summary>
     /// <param name="text_bT">Text tokens of the worker's rows, int64 <c>[b, T]</c>, -1 where there is none.</param>
     /// <param name="image_bN">Image tokens in raster order, int64 <c>[b, N]</c>.</param>
-    /// <param name="whole">The predicted tokens of the whole batch: not the sum of its parts', each of which counts at least 1.</param>
+    /// <param name="whole">The predicted tokens of the whole batch.</param>
+    /// <exception cref="InvalidOperationException">Some rows are not held here.</exception>
     public PriorGradients Gradients(Tensor text_bT, Tensor image_bN, PredictedTokens whole)
     {
+        _parameters.RequireAllRows();
         using var scope = NewDisposeScope();
-        _network.ZeroGradients();
+        _network!.ZeroGradients();
         var losses = _network.Run(_network.Slices(text_bT.shape[0]), (network, slice) =>
             network.AccumulateGradients(slice.Of(text_bT), slice.Of(image_bN), _training.TextLossWeight, _training.Recompute, whole)).Aggregate((a, b) => a + b);
         _network.CollectGradients();
@@ -177,7 +212,8 @@ public sealed class PriorTrainer : IShardedTrainer
     public void Dispose()
     {
         _averagedNetwork?.Dispose();
-        _network.Dispose();
+        _network?.Dispose();
+        _streamed?.Dispose();
         _scales?.Dispose();
         _plateau.Dispose();
         _parameters.Dispose();

@@ -21,8 +21,8 @@ internal sealed class ResidualStack(IReadOnlyList<Resblock> blocks, GradientScal
         return x_RC.MoveToOuterDisposeScope();
     }
 
-    /// <summary>A forward pass that can go back.</summary>
-    /// <param name="x_RC">The input, float32; it stays the caller's.</param>
+    /// <summary>A way through the stack that can go back.</summary>
+    /// <param name="x_RC">The input, float32; the walk disposes of it.</param>
     /// <param name="recompute">Keep only each block's input, and run the block again on the way back.</param>
     public ResidualWalk Walk(Tensor x_RC, bool recompute) => new(blocks, scales, x_RC, recompute);
 
@@ -33,51 +33,46 @@ internal sealed class ResidualStack(IReadOnlyList<Resblock> blocks, GradientScal
     }
 }
 
-/// <summary>One forward pass through a residual stack, and the way back.</summary>
-internal sealed class ResidualWalk : IDisposable
+/// <summary>One way through a residual stack and back, a block at a time: between two blocks their parameters may change places.</summary>
+internal sealed class ResidualWalk(IReadOnlyList<Resblock> blocks, GradientScales? scales, Tensor x_RC, bool recompute) : IDisposable
 {
-    private readonly IReadOnlyList<Resblock> _blocks;
-    private readonly GradientScales? _scales;
     private readonly Stack<(Tensor Input_RC, Tape? Tape)> _passed = new();
+    private Tensor _here_RC = x_RC.DetachFromDisposeScope();
 
-    public ResidualWalk(IReadOnlyList<Resblock> blocks, GradientScales? scales, Tensor x_RC, bool recompute)
+    /// <summary>Blocks in all.</summary>
+    public int Length => blocks.Count;
+
+    /// <summary>The identity path where the walk is, float32.</summary>
+    public Tensor Here => _here_RC;
+
+    /// <summary>Goes forward through the next block.</summary>
+    public void Forward()
     {
-        (_blocks, _scales) = (blocks, scales);
-        foreach (var block in blocks)
-        {
-            var tape = recompute ? null : new Tape();
-            var next_RC = ResidualStack.Next(block, x_RC, tape);
-            _passed.Push((x_RC, tape));
-            x_RC = next_RC;
-        }
-
-        Output = x_RC;
+        var tape = recompute ? null : new Tape();
+        var next_RC = ResidualStack.Next(blocks[_passed.Count], _here_RC, tape).DetachFromDisposeScope();
+        _passed.Push((_here_RC, tape));
+        _here_RC = next_RC;
     }
 
-    /// <summary>The end of the identity path, float32.</summary>
-    public Tensor Output { get; }
-
-    /// <summary>The gradient of the walk's input; the parameters' gradients are added into the store, those of a resblock with a scale multiplied by it.</summary>
-    /// <param name="gradient_RC">Gradient of <see cref="Output"/>, float32; overwritten.</param>
-    public Tensor Backward(Tensor gradient_RC)
+    /// <summary>Goes back through the last block. Its parameters' gradients are added into the store, those of a block with a scale multiplied by it.</summary>
+    /// <param name="gradient_RC">Gradient of <see cref="Here"/>, float32; becomes that of where the walk then is.</param>
+    public void Backward(Tensor gradient_RC)
     {
-        for (var index = _blocks.Count - 1; index >= 0; index--)
-        {
-            using var scope = NewDisposeScope();
-            var (input_RC, kept) = _passed.Pop();
-            using var tape = kept ?? Recompute(_blocks[index], input_RC);
-            gradient_RC.add_(ThroughBranch(index, gradient_RC, input_RC, tape), One);
-            scope.Attach(input_RC);
-        }
-
-        return gradient_RC;
+        using var scope = NewDisposeScope();
+        var (input_RC, kept) = _passed.Pop();
+        _here_RC.Dispose();
+        _here_RC = input_RC;
+        using var tape = kept ?? Recompute(blocks[_passed.Count], input_RC);
+        gradient_RC.add_(ThroughBranch(_passed.Count, gradient_RC, input_RC, tape), One);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        _here_RC.Dispose();
         while (_passed.TryPop(out var passed))
         {
+            passed.Input_RC.Dispose();
             passed.Tape?.Dispose();
         }
     }
@@ -93,13 +88,13 @@ internal sealed class ResidualWalk : IDisposable
     // the identity path stays finite, and shows in the parameters' gradients (paper, appendix on mixed precision).
     private Tensor ThroughBranch(int index, Tensor gradient_RC, Tensor input_RC, Tape tape)
     {
-        var block = _blocks[index];
-        if (_scales is null)
+        var block = blocks[index];
+        if (scales is null)
         {
             return block.Backward(gradient_RC.to(block.Compute), input_RC, tape);
         }
 
-        var scale = _scales[index];
+        var scale = scales[index];
         var scaled_RC = gradient_RC.mul(Number(scale)).to(block.Compute).nan_to_num_(0, 0, 0);
         return block.Backward(scaled_RC, input_RC, tape).div_(Number(scale)).nan_to_num_(0, 0, 0);
     }

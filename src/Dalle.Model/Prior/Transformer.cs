@@ -29,7 +29,11 @@ public sealed class Transformer : IDisposable
     /// Scales of the gradients within resblocks, attention and hidden layer of each layer in turn; the caller keeps and disposes them. A resblock's parameter gradients come out multiplied by
     /// its scale. Null for none.
     /// </param>
-    public Transformer(TransformerConfig config, ParameterStore parameters, GradientScales? scales = null)
+    /// <param name="resblocks">
+    /// Hold what resblocks compute with at a time, by the names behind <see cref="TransformerParameters.Resblocks(TransformerConfig)"/>: of the first, third, fifth the first store, of the others the second. Null
+    /// if <paramref name="parameters"/> holds all resblocks.
+    /// </param>
+    public Transformer(TransformerConfig config, ParameterStore parameters, GradientScales? scales = null, (ParameterStore Attention, ParameterStore Mlp)? resblocks = null)
     {
         config.Validate();
         var compute = parameters.Precision.ToScalarType();
@@ -37,10 +41,10 @@ public sealed class Transformer : IDisposable
         _embeddings = new(config, parameters);
         _attentions = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct()
             .ToDictionary(kind => kind, kind => Attention.Create(config, kind, parameters.Master.device, compute));
-        _stack = new([.. Enumerable.Range(0, config.Layers).SelectMany(layer => (Resblock[])
+        _stack = new([.. TransformerParameters.Resblocks(config).Chunk(2).SelectMany((names, layer) => (Resblock[])
         [
-            new AttentionResblock(parameters, TransformerParameters.Layer(layer) + "attention.", compute, _attentions[config.Attention(layer)]),
-            new MlpResblock(parameters, TransformerParameters.Layer(layer) + "mlp.", compute),
+            new AttentionResblock(resblocks?.Attention ?? parameters, resblocks is null ? names[0] : "", compute, _attentions[config.Attention(layer)]),
+            new MlpResblock(resblocks?.Mlp ?? parameters, resblocks is null ? names[1] : "", compute),
         ])], scales);
         _norm = new(parameters, "norm", ScalarType.Float32);
         _text = new(parameters, "text.unembedding");
@@ -94,29 +98,53 @@ public sealed class Transformer : IDisposable
     /// <param name="whole">The tokens of the whole batch; null if it is here.</param>
     public PriorLosses AccumulateGradients(Tensor text_BT, Tensor image_BN, double textLossWeight, bool recompute, PredictedTokens? whole = null)
     {
+        using var pass = Begin(text_BT, image_BN, textLossWeight, recompute, whole ?? PredictedTokens.Of(text_BT, image_BN));
+        for (var resblock = 0; resblock < pass.Resblocks; resblock++)
+        {
+            pass.Forward();
+        }
+
+        var losses = pass.Turn();
+        for (var resblock = 0; resblock < pass.Resblocks; resblock++)
+        {
+            pass.Backward();
+        }
+
+        pass.Finish();
+        return losses;
+    }
+
+    /// <summary>Begins what <see cref="AccumulateGradients"/> does, a resblock at a time.</summary>
+    internal TransformerPass Begin(Tensor text_BT, Tensor image_BN, double textLossWeight, bool recompute, PredictedTokens whole)
+    {
         Guard(text_BT, image_BN);
-        var tokens = whole ?? PredictedTokens.Of(text_BT, image_BN);
-        using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        using var walk = _stack.Walk(Embed(text_BT, image_BN), recompute);
-        var hidden_RC = _norm.Forward(walk.Output);
+        using var scope = NewDisposeScope();
+        return new(this, _stack.Walk(Embed(text_BT, image_BN), recompute), text_BT, image_BN, textLossWeight, whole);
+    }
+
+    /// <summary>The losses by the stack's output, and the gradient of their weighted sum.</summary>
+    internal (PriorLosses Losses, Tensor Gradient_RC) TurnAround(Tensor output_RC, Tensor text_BT, Tensor image_BN, double textLossWeight, PredictedTokens whole)
+    {
+        var hidden_RC = _norm.Forward(output_RC);
         var gradient_RC = zeros_like(hidden_RC);
 
         var (textRow, textTarget) = TextTargets(text_BT);
         var textHidden = hidden_RC.index_select(0, textRow);
         var textGradient = empty_like(textHidden);
-        var text = _text.LossWithGradients(textHidden, textTarget, textLossWeight / tokens.Text, textGradient);
+        var text = _text.LossWithGradients(textHidden, textTarget, textLossWeight / whole.Text, textGradient);
         gradient_RC.index_copy_(0, textRow, textGradient);
 
         var imageHidden = ImagePredictors(hidden_RC).reshape(-1, _config.Width);
         var imageGradient = empty_like(imageHidden);
-        var image = _image.LossWithGradients(imageHidden, image_BN.flatten(), (1 - textLossWeight) / tokens.Image, imageGradient);
+        var image = _image.LossWithGradients(imageHidden, image_BN.flatten(), (1 - textLossWeight) / whole.Image, imageGradient);
         ImagePredictors(gradient_RC).copy_(imageGradient.view(-1, _config.ImageLength, _config.Width));
-
-        var embeddedGradient_RC = walk.Backward(_norm.Backward(gradient_RC, walk.Output));
-        _embeddings.Backward(embeddedGradient_RC.view(-1, _config.SequenceLength, _config.Width), text_BT, image_BN);
-        return new(text / tokens.Text, image / tokens.Image);
+        return (new(text / whole.Text, image / whole.Image), _norm.Backward(gradient_RC, output_RC));
     }
+
+    /// <summary>Adds the gradients of the embeddings, by that of the stack's input.</summary>
+    internal void FinishBackward(Tensor gradient_RC, Tensor text_BT, Tensor image_BN) =>
+        _embeddings.Backward(gradient_RC.view(-1, _config.SequenceLength, _config.Width), text_BT, image_BN);
 
     /// <inheritdoc/>
     public void Dispose()

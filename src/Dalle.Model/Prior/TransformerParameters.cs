@@ -16,6 +16,12 @@ public static class TransformerParameters
     public static IReadOnlyList<string> Resblocks(TransformerConfig config) =>
         [.. Enumerable.Range(0, config.Layers).SelectMany(layer => (string[])[Layer(layer) + "attention.", Layer(layer) + "mlp."])];
 
+    /// <summary>The parameters of one resblock, named by what follows its prefix.</summary>
+    /// <param name="config">The network's shape.</param>
+    /// <param name="resblock">Its prefix.</param>
+    public static IReadOnlyList<ParameterSpec> OfResblock(TransformerConfig config, string resblock) =>
+        [.. Declare(config).Where(spec => spec.Name.StartsWith(resblock, StringComparison.Ordinal)).Select(spec => spec with { Name = spec.Name[resblock.Length..] })];
+
     /// <summary>Every parameter of a transformer of this shape, in the order a forward pass meets them.</summary>
     public static IReadOnlyList<ParameterSpec> Declare(TransformerConfig config) =>
     [

@@ -30,11 +30,15 @@ internal sealed class ScaledGradients
         for (var resblock = 0; resblock < finite.Length; resblock++)
         {
             var parts = Array.ConvertAll(_ranges[resblock], range => _parameters.Gradient.narrow(0, range.Start, range.Count));
-            finite[resblock] = stack([.. parts.Select(part => part.div_(Number(_scales[resblock])).isfinite().all())]).all();
+            finite[resblock] = Unscale(_scales[resblock], parts);
         }
 
         return stack(finite).cpu().data<bool>().ToArray();
     }
+
+    /// <summary>Divides the gradients of a resblock by its scale.</summary>
+    /// <returns>Whether they are all finite: a bool, on their device.</returns>
+    public static Tensor Unscale(double scale, params Tensor[] gradients) => stack([.. gradients.Select(part => part.div_(Number(scale)).isfinite().all())]).all();
 
     // Neighbouring parameters as one range: a resblock's matrices lie together, and so do its gains and biases.
     private static IEnumerable<(long Start, long Count)> Ranges(IReadOnlyList<ParameterSpec> specs, string resblock)

@@ -16,34 +16,42 @@ internal readonly record struct Slice(int Index, long Start, long Count)
 
     /// <summary>The slice's rows of a tensor with as many rows a sample.</summary>
     public Tensor Rows(Tensor rows, long rowsOfASample) => rows.narrow(0, Start * rowsOfASample, Count * rowsOfASample);
+
+    /// <summary>How many slices a batch is cut into at most on a device: one for each of the thread's libtorch threads, which belong to the job.</summary>
+    public static int Most(Device device) => device.type == DeviceType.CPU ? get_num_threads() : 1;
+
+    /// <summary>The slices of a batch: as many if there are samples enough, else the batch as it is, every operation on all threads.</summary>
+    public static IReadOnlyList<Slice> Cut(long batch, int slices)
+    {
+        var count = batch < slices ? 1 : slices;
+        return [.. Enumerable.Range(0, count).Select(index => new Slice(index, batch * index / count, (batch * (index + 1) / count) - (batch * index / count)))];
+    }
 }
 
 /// <summary>
 /// A network once for every slice of a batch. The operations of small networks are too short to share: on two threads that meet after each one they gain little, and
 /// on a busy machine lose everything. So each thread takes a slice through the whole network on its own, and gradients are added in the order of the slices.
 /// </summary>
-/// <remarks>Used only on the device thread. The slices depend on the batch and on the thread's libtorch threads, which belong to the job.</remarks>
+/// <remarks>Used only on the device thread.</remarks>
 internal sealed class SlicedNetwork<TNetwork> : IDisposable
 {
-    private readonly (ParameterStore Parameters, TNetwork Network)[] _copies;
+    private readonly SlicedGradients _gradients;
+    private readonly TNetwork[] _networks;
 
     /// <param name="parameters">The parameters that all copies share; the caller disposes them.</param>
     /// <param name="create">Makes a network of the parameters.</param>
     public SlicedNetwork(ParameterStore parameters, Func<ParameterStore, TNetwork> create)
     {
-        var slices = parameters.Master.device_type == DeviceType.CPU ? get_num_threads() : 1;
-        _copies = [.. Enumerable.Range(0, slices).Select(index => index == 0 ? parameters : parameters.WithOwnGradients()).Select(store => (store, create(store)))];
+        var slices = Slice.Most(parameters.Master.device);
+        _gradients = new(parameters, slices);
+        _networks = [.. Enumerable.Range(0, slices).Select(slice => create(_gradients[slice]))];
     }
 
     /// <summary>The network, for what is not done in slices.</summary>
-    public TNetwork Whole => _copies[0].Network;
+    public TNetwork Whole => _networks[0];
 
-    /// <summary>The slices of a batch: one for each thread if there are samples enough, else the batch as it is, every operation on all threads.</summary>
-    public IReadOnlyList<Slice> Slices(long batch)
-    {
-        var count = batch < _copies.Length ? 1 : _copies.Length;
-        return [.. Enumerable.Range(0, count).Select(index => new Slice(index, batch * index / count, (batch * (index + 1) / count) - (batch * index / count)))];
-    }
+    /// <inheritdoc cref="Slice.Cut"/>
+    public IReadOnlyList<Slice> Slices(long batch) => Slice.Cut(batch, _networks.Length);
 
     /// <summary>Runs work for every slice, side by side, and returns the results in their order.</summary>
     /// <param name="slices">As <see cref="Slices"/> gave them.</param>
@@ -54,7 +62,7 @@ internal sealed class SlicedNetwork<TNetwork> : IDisposable
         CpuTeam.Run(slices.Count, index =>
         {
             using var scope = NewDisposeScope();
-            results[index] = work(_copies[index].Network, slices[index]);
+            results[index] = work(_networks[index], slices[index]);
         });
         return results;
     }
@@ -62,35 +70,20 @@ internal sealed class SlicedNetwork<TNetwork> : IDisposable
     /// <summary>The slices' rows as one tensor; of a single slice its own, not a copy.</summary>
     public static Tensor Join(Tensor[] rows) => rows is [var whole] ? whole : cat(rows);
 
-    /// <summary>Zeroes the gradients; to be called before the first backward pass of an update.</summary>
-    public void ZeroGradients()
-    {
-        foreach (var (parameters, _) in _copies)
-        {
-            parameters.ZeroGradients();
-        }
-    }
+    /// <inheritdoc cref="SlicedGradients.Zero"/>
+    public void ZeroGradients() => _gradients.Zero();
 
-    /// <summary>Brings all gradients into <see cref="ParameterStore.Gradient"/>; to be called after the last backward pass of an update.</summary>
-    public void CollectGradients()
-    {
-        _copies[0].Parameters.CollectGradients();
-        foreach (var (parameters, _) in _copies[1..])
-        {
-            _copies[0].Parameters.AddGradients(parameters);
-        }
-    }
+    /// <inheritdoc cref="SlicedGradients.Collect"/>
+    public void CollectGradients() => _gradients.Collect();
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (parameters, network) in _copies)
+        foreach (var network in _networks)
         {
             (network as IDisposable)?.Dispose();
-            if (parameters != _copies[0].Parameters)
-            {
-                parameters.Dispose();
-            }
         }
+
+        _gradients.Dispose();
     }
 }

@@ -9,6 +9,7 @@ namespace Dalle.Model.Training;
 /// <remarks>Used only on its device's thread.</remarks>
 internal sealed class TrainedParameters : IDisposable
 {
+    private readonly IReadOnlyList<ParameterSpec> _specs;
     private readonly Dictionary<string, RowRange>? _rows;
     private ParameterStore? _average;
 
@@ -18,11 +19,15 @@ internal sealed class TrainedParameters : IDisposable
     /// <param name="device">Where the arrays live.</param>
     /// <param name="optimizer">The optimiser's numbers.</param>
     /// <param name="held">The rows that this process holds, by parameter; none of those that it does not name. Null for all rows of all arrays.</param>
+    /// <param name="streamed">What the names of arrays begin with that are whole only while they are computed with, where some rows are not held; null for none.</param>
     /// <exception cref="ArgumentException">Rows are held that the network does not declare.</exception>
-    public TrainedParameters(IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, AdamWConfig optimizer, IReadOnlyDictionary<string, RowRange>? held)
+    public TrainedParameters(
+        IReadOnlyList<ParameterSpec> specs, Precision precision, Device device, AdamWConfig optimizer, IReadOnlyDictionary<string, RowRange>? held, IReadOnlyList<string>? streamed = null)
     {
+        _specs = specs;
         _rows = held is null ? null : RowsOf(specs, held);
-        Network = new(specs, precision, device, trains: true);
+        Network = new(
+            _rows is null || streamed is null ? specs : [.. specs.Where(spec => !streamed.Any(prefix => spec.Name.StartsWith(prefix, StringComparison.Ordinal)))], precision, device, trains: true);
 
         // Nothing computes with the held rows alone: they need no compute copies.
         Held = _rows is null ? Network : new([.. specs.Select(spec => spec.WithRows(_rows[spec.Name].Count))], Precision.Float32, device, trains: true);
@@ -30,7 +35,7 @@ internal sealed class TrainedParameters : IDisposable
         Optimizer = new(Held, optimizer);
     }
 
-    /// <summary>All rows.</summary>
+    /// <summary>All rows of all arrays, but of those that are streamed.</summary>
     public ParameterStore Network { get; }
 
     /// <summary>The held rows: <see cref="Network"/> itself where they are all.</summary>
@@ -40,19 +45,21 @@ internal sealed class TrainedParameters : IDisposable
     public Tensor HeldAverage { get; }
 
     /// <summary>The moving average of all rows; allocated when first asked for.</summary>
-    public ParameterStore Average => _average ??= new(Network.Specs, Network.Precision, Network.Master.device, trains: false);
+    public ParameterStore Average => _average ??= new(_specs, Network.Precision, Network.Master.device, trains: false);
 
     /// <summary>The optimiser of the held rows.</summary>
     public AdamW Optimizer { get; }
 
     /// <summary>Starts the held rows and the average from the network's masters; to be called once those have their initial values.</summary>
-    public void Start()
+    /// <param name="seed">What those of streamed arrays are drawn from.</param>
+    public void Start(ulong seed)
     {
-        using var scope = NewDisposeScope();
         using var untracked = no_grad();
-        foreach (var (name, rows) in _rows ?? [])
+        foreach (var spec in _rows is null ? [] : _specs)
         {
-            Held.View(Held.Master, name).copy_(rows.Of(Network.View(Network.Master, name)));
+            using var array = NewDisposeScope();
+            var initial = Network.Contains(spec.Name) ? Network.View(Network.Master, spec.Name) : ParameterStore.InitialValue(spec, seed);
+            Held.View(Held.Master, spec.Name).copy_(_rows![spec.Name].Of(initial));
         }
 
         HeldAverage.copy_(Held.Master);
@@ -64,7 +71,7 @@ internal sealed class TrainedParameters : IDisposable
     {
         if (Held != Network)
         {
-            throw new InvalidOperationException($"Expected all {Network.Count} elements of the network to be held here for an update alone, got {Held.Count}.");
+            throw new InvalidOperationException($"Expected all {_specs.Sum(spec => spec.Count)} elements of the network to be held here for an update alone, got {Held.Count}.");
         }
     }
 

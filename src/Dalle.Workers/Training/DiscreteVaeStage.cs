@@ -71,12 +71,17 @@ internal sealed class DiscreteVaeUpdates : IUpdates<float[][]>
 
     public float[][] Prepare(int step) => [.. Grid.OwnWorkers.Select(worker => _batches.Read(step, BatchRows.Of(_training.BatchSize, worker, Grid.Workers)))];
 
-    public WorkerShare Gradients(int step, float[][] batch, int worker, bool measure)
+    public IReadOnlyList<WorkerShare> Gradients(int step, float[][] batch, IWorkerExchange exchange, bool measure)
     {
-        var pixels = Pixels.ToTensor(batch[worker - Grid.OwnWorkers[0]], _size, _device);
-        return _trainer.Gradients(step, worker, _training.BatchSize, pixels, measure) is { } figures
-            ? new([figures.Loss, figures.Reconstruction, figures.Kl, figures.Perplexity], [])
-            : new([], []);
+        var shares = new WorkerShare[batch.Length];
+        foreach (var (i, worker) in Grid.OwnWorkers.Index())
+        {
+            var figures = _trainer.Gradients(step, worker, _training.BatchSize, Pixels.ToTensor(batch[i], _size, _device), measure);
+            exchange.Add(i, _trainer.Network.Gradient);
+            shares[i] = figures is { } measured ? new([measured.Loss, measured.Reconstruction, measured.Kl, measured.Perplexity], []) : new([], []);
+        }
+
+        return shares;
     }
 
     public TrainingEvent? Apply(int step, Verdict verdict, Pace? pace)

@@ -68,15 +68,14 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     {
         using var update = UpdateTracing.Begin("update")?.AddTag("job", _context.JobId).AddTag("step", step);
         var (began, sent) = (_context.Clock.GetTimestamp(), _exchange.SentBytes);
-        var ballots = new Ballot[_grid.OwnWorkers.Count];
-        for (var i = 0; i < ballots.Length; i++)
+        IReadOnlyList<WorkerShare> shares;
+        using (UpdateTracing.Begin("compute"))
+        using (var exchange = _exchange.Begin(step, _aborted))
         {
-            using var compute = UpdateTracing.Begin("compute");
-            var share = _updates.Gradients(step, batch, _grid.OwnWorkers[i], measure: pace is not null || !Alone);
-            _exchange.Add(i);
-            ballots[i] = new() { Wishes = wishes | SnapshotWish(), Figures = share.Figures, NotFinite = share.NotFinite };
+            shares = _updates.Gradients(step, batch, exchange, measure: pace is not null || !Alone);
         }
 
+        Ballot[] ballots = [.. shares.Select(share => new Ballot { Wishes = wishes | SnapshotWish(), Figures = share.Figures, NotFinite = share.NotFinite })];
         Verdict verdict;
         try
         {

@@ -9,17 +9,17 @@ internal sealed class PrepareStage : IStage
     public TrainingStage Stage => TrainingStage.Prepare;
 
     /// <summary>Bytes of memory that this process may take. Default: what the runtime sees, the limits of a container included.</summary>
-    public Func<long> AvailableMemory { get; init; } = () => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    public Func<long> AvailableMemory { get; init; } = TrainingMemory.Available;
 
     public async Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken)
     {
         context.Preset.Validate();
         RequireRowsForEachWorker(context);
 
-        // A graphics card that is too small refuses by itself.
-        if (context.DeviceType == DeviceType.CPU)
+        // A graphics card that is too small refuses by itself. What a silo gets at least is one ordinal.
+        foreach (var stage in context.DeviceType == DeviceType.CPU ? (TrainingStage[])[TrainingStage.DiscreteVae, TrainingStage.Prior] : [])
         {
-            TrainingMemory.Require(context.Preset, context.Spec.ThreadsPerWorker, AvailableMemory());
+            TrainingMemory.Require(context.Preset, stage, context.Spec.ThreadsPerWorker, context.Spec.Shards, ordinals: 1, AvailableMemory());
         }
 
         using var dataset = context.OpenDataset();

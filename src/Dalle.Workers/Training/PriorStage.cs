@@ -82,14 +82,15 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
 
     public CaptionBatch Prepare(int step) => _batches.Read(step);
 
-    public WorkerShare Gradients(int step, CaptionBatch batch, int worker, bool measure)
+    public IReadOnlyList<WorkerShare> Gradients(int step, CaptionBatch batch, IWorkerExchange exchange, bool measure)
     {
         using var scope = NewDisposeScope();
         var text_BT = tensor(batch.Text, [_training.BatchSize, _config.TextLength], device: _device);
         var image_BN = tensor(batch.Image, [_training.BatchSize, _config.ImageLength], device: _device);
-        var rows = BatchRows.Of(_training.BatchSize, worker, Grid.Workers);
-        var gradients = _trainer.Gradients(text_BT.narrow(0, rows.First, rows.Count), image_BN.narrow(0, rows.First, rows.Count), PredictedTokens.Of(text_BT, image_BN));
-        return new([gradients.Losses.Text, gradients.Losses.Image], [.. (gradients.Finite ?? []).Index().Where(resblock => !resblock.Item).Select(resblock => resblock.Index)]);
+        var batches = Grid.OwnWorkers.Select(worker => BatchRows.Of(_training.BatchSize, worker, Grid.Workers))
+            .Select(rows => (text_BT.narrow(0, rows.First, rows.Count), image_BN.narrow(0, rows.First, rows.Count))).ToArray();
+        return [.. _trainer.Gradients(batches, PredictedTokens.Of(text_BT, image_BN), exchange).Select(worker => new WorkerShare(
+            [worker.Losses.Text, worker.Losses.Image], [.. (worker.Finite ?? []).Index().Where(resblock => !resblock.Item).Select(resblock => resblock.Index)]))];
     }
 
     public TrainingEvent? Apply(int step, Verdict verdict, Pace? pace)

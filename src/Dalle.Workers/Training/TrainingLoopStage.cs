@@ -85,6 +85,11 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
             await kept.DisposeAsync();
         }
 
+        if (context.DeviceType == TorchSharp.DeviceType.CPU)
+        {
+            TrainingMemory.Require(context.Preset, Stage, context.Spec.ThreadsPerWorker, rows.Plan.Shards.Count, rows.Ordinals, TrainingMemory.Available());
+        }
+
         var dataset = context.OpenDataset();
         try
         {

@@ -23,12 +23,13 @@ internal interface IUpdates<TBatch> : IDisposable
     /// <summary>Reads the samples of an update, as far as the workers that are here need them: a pure function of (seed, step). Runs on any thread, ahead of the update.</summary>
     TBatch Prepare(int step);
 
-    /// <summary>Computes the gradients of a worker's rows of the batch, which the trainer collects.</summary>
+    /// <summary>Computes the gradients of the batch's rows of each worker that is here.</summary>
     /// <param name="step">The update's number, counted from 0.</param>
     /// <param name="batch">Its samples.</param>
-    /// <param name="worker">The worker's number in the job.</param>
+    /// <param name="exchange">Takes the gradients.</param>
     /// <param name="measure">Whether figures are wanted that only reports need. Asking for them changes nothing else.</param>
-    WorkerShare Gradients(int step, TBatch batch, int worker, bool measure);
+    /// <returns>By worker.</returns>
+    IReadOnlyList<WorkerShare> Gradients(int step, TBatch batch, IWorkerExchange exchange, bool measure);
 
     /// <summary>Applies the mean gradient, or counts the update as skipped.</summary>
     /// <param name="step">The update's number, counted from 0.</param>

@@ -85,8 +85,9 @@ internal sealed class Throttled : IBenchmark
         for (var step = 0; step <= updates; step++)
         {
             start = step == 1 ? Stopwatch.GetTimestamp() : start;
-            var gradients = trainer.Gradients(text, image, new(2 * Batch * Config.TextLength, 2 * Batch * Config.ImageLength));
-            exchange.Add(0);
+            var tokens = new PredictedTokens(2 * Batch * Config.TextLength, 2 * Batch * Config.ImageLength);
+            using var workers = exchange.Begin(step, CancellationToken.None);
+            var gradients = trainer.Gradients([(text, image)], tokens, workers)[0];
             var verdict = exchange.Prepare(step, [new() { Figures = [gradients.Losses.Text, gradients.Losses.Image] }], CancellationToken.None);
             exchange.Commit();
             trainer.Apply(step, verdict.Norm, new(verdict.Figures[0], verdict.Figures[1]), gradients.Finite, report: false);

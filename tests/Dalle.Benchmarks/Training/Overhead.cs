@@ -48,8 +48,8 @@ internal sealed class Overhead : IBenchmark
 
         void Share(int step)
         {
-            var gradients = shared.Gradients(text_BT, image_BN, PredictedTokens.Of(text_BT, image_BN));
-            exchange.Add(0);
+            using var workers = exchange.Begin(step, CancellationToken.None);
+            var gradients = shared.Gradients([(text_BT, image_BN)], PredictedTokens.Of(text_BT, image_BN), workers)[0];
             var verdict = exchange.Prepare(step, [new() { Figures = [gradients.Losses.Text, gradients.Losses.Image] }], CancellationToken.None);
             exchange.Commit();
             shared.Apply(step, verdict.Norm, new(verdict.Figures[0], verdict.Figures[1]), gradients.Finite, report: false);

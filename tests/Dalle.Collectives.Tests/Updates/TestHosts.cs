@@ -88,11 +88,12 @@ internal sealed class TestHost : IDisposable
     /// <param name="spoil">Changes a worker's gradient before it is given away.</param>
     public void Update(int step, Action<int, TorchSharp.torch.Tensor>? spoil = null)
     {
+        using var exchange = Exchange.Begin(step, TestContext.Current.CancellationToken);
         var ballots = Grid.OwnWorkers.Select((worker, i) =>
         {
             Trainer.Compute(step, worker);
             spoil?.Invoke(worker, Trainer.Network.Gradient);
-            Exchange.Add(i);
+            exchange.Add(i, Trainer.Network.Gradient);
             return new Ballot { Figures = [worker, 1.0 / (worker + 1)], NotFinite = [worker], Wishes = worker == 0 ? Wishes.Snapshot : Wishes.None };
         }).ToArray();
         var verdict = Exchange.Prepare(step, ballots, TestContext.Current.CancellationToken);

@@ -133,7 +133,7 @@ public sealed class DiscreteVaeWorkersTests : IDisposable
             Assert.True(gradient.bytes.SequenceEqual(same.bytes));
 
             whole.Held.Gradient.copy_(gradient);
-            HeldParts.Scatter(gradient, parts);
+            HeldParts.Scatter(whole, gradient, parts);
             Assert.Equal(whole.SquaredNorm(), parts.Sum(part => part.SquaredNorm()), 1e-5 * whole.SquaredNorm());
             var norm = step == skipped ? double.NaN : Math.Sqrt(whole.SquaredNorm());
 

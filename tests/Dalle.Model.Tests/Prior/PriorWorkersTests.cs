@@ -95,12 +95,14 @@ public sealed class PriorWorkersTests : IDisposable
         {
             var (text, image) = Batch(seed: (ulong)step);
             var (gradient, losses, finite) = Summed(whole, text, image, workers);
-            var (same, sameLosses, _) = Summed(parts[^1], text, image, workers);
-            Assert.Equal(losses, sameLosses);
-            Assert.True(gradient.bytes.SequenceEqual(same.bytes));
+            using var exchange = new PartsExchange(whole, parts);
+            var streamed = parts[^1].Gradients(Shares(text, image, workers), PredictedTokens.Of(text, image), exchange);
+            Assert.Equal(losses, streamed.Select(worker => worker.Losses).Aggregate((a, b) => a + b));
+            Assert.Equal(finite, AllFinite(streamed));
+            Assert.True(gradient.bytes.SequenceEqual(exchange.Sum.bytes));
 
             whole.Held.Gradient.copy_(gradient);
-            HeldParts.Scatter(gradient, parts);
+            HeldParts.Scatter(whole, gradient, parts);
             Assert.Equal(whole.SquaredNorm(), parts.Sum(part => part.SquaredNorm()), 1e-5 * whole.SquaredNorm());
             var norm = step == skipped ? double.PositiveInfinity : Math.Sqrt(whole.SquaredNorm());
             finite = step == skipped && finite is not null ? [false, .. finite.Skip(1)] : finite;
@@ -118,6 +120,37 @@ public sealed class PriorWorkersTests : IDisposable
             Assert.Equal(evaluated, part.Evaluate(heldOutText, heldOutImage));
             part.Dispose();
         }
+    }
+
+    // Two resblocks of 32 wide: attention 4 * 32^2 + 6 * 32, hidden layer 8 * 32^2 + 7 * 32 numbers. Matrices as bf16, with gradients of that format and of 32 bits; the rest 32-bit numbers and gradients.
+    [Fact]
+    public void Gradients_OfHeldRows_KeepTwoResblocks_AndNothingElse()
+    {
+        // Tensors are counted by thread.
+        using var threads = new LibtorchThreads(1);
+        using var whole = NewTrainer(Training with { Precision = Precision.BFloat16 });
+        PriorTrainer[] parts = [.. Enumerable.Range(0, 2).Select(part => NewTrainer(Training with { Precision = Precision.BFloat16 }, HeldParts.Rows(whole.Network.Specs, part, 2)))];
+        var (text, image) = Batch(seed: 1);
+        var outside = parts[0].Network.Specs.Sum(spec => spec.Count);
+        Assert.Equal((11 * 32) + (5 * 32 * 2) + (7 * 32) + (4 * 32 * 2) + (2 * 32) + (11 * 32) + (7 * 32), outside);
+        Assert.Equal((8 * outside) + (12 * 32 * 32 * (2 + 2 + 4)) + (13 * 32 * 8), parts[0].WholeBytes);
+
+        long before = 0;
+        for (var step = 0; step < 3; step++)
+        {
+            using (NewDisposeScope())
+            using (var exchange = new PartsExchange(whole, parts))
+            {
+                parts[0].Gradients([(text, image)], PredictedTokens.Of(text, image), exchange);
+            }
+
+            var live = DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
+            Assert.True(step < 2 || live == before, $"Expected {before} tensors to be left, got {live}.");
+            before = live;
+        }
+
+        Assert.True(parts[0].WholeBytes < whole.WholeBytes / 3);
+        Array.ForEach(parts, part => part.Dispose());
     }
 
     [Fact]
@@ -159,13 +192,22 @@ public sealed class PriorWorkersTests : IDisposable
     // What a process that hosts all workers finds: the sum of their gradients, a copy.
     private static (Tensor Gradient, PriorLosses Losses, IReadOnlyList<bool>? Finite) Summed(PriorTrainer trainer, Tensor text, Tensor image, int workers)
     {
-        var (sum, whole, rows) = (zeros_like(trainer.Network.Gradient), PredictedTokens.Of(text, image), BatchSize / workers);
-        var all = Enumerable.Range(0, workers).Select(worker =>
+        var (sum, whole) = (zeros_like(trainer.Network.Gradient), PredictedTokens.Of(text, image));
+        var all = Shares(text, image, workers).Select(share =>
         {
-            var gradients = trainer.Gradients(text.narrow(0, worker * rows, rows), image.narrow(0, worker * rows, rows), whole);
+            var gradients = trainer.Gradients(share.Text, share.Image, whole);
             sum.add_(trainer.Network.Gradient, One);
             return gradients;
         }).ToList();
-        return (sum, all.Select(gradients => gradients.Losses).Aggregate((a, b) => a + b), all[0].Finite?.Select((_, resblock) => all.All(gradients => gradients.Finite![resblock])).ToList());
+        return (sum, all.Select(gradients => gradients.Losses).Aggregate((a, b) => a + b), AllFinite(all));
     }
+
+    private static (Tensor Text, Tensor Image)[] Shares(Tensor text, Tensor image, int workers)
+    {
+        var rows = BatchSize / workers;
+        return [.. Enumerable.Range(0, workers).Select(worker => (text.narrow(0, worker * rows, rows), image.narrow(0, worker * rows, rows)))];
+    }
+
+    private static List<bool>? AllFinite(IReadOnlyList<PriorGradients> workers) =>
+        workers[0].Finite?.Select((_, resblock) => workers.All(gradients => gradients.Finite![resblock])).ToList();
 }

@@ -55,7 +55,7 @@ public sealed class ResidualStackTests : IDisposable
         using var scales = new GradientScales(3);
         using var walk = new ResidualStack(blocks, scales).Walk(zeros(1, 3), recompute: false);
 
-        var gradient_RC = walk.Backward(full([1, 3], Number(1.0 / 1024)));
+        var gradient_RC = ThereAndBack(walk, full([1, 3], Number(1.0 / 1024)));
 
         Assert.Equal([8f, 8, 8], blocks[2].Seen);
         Assert.Equal([16f, 16, 16], blocks[1].Seen);
@@ -69,10 +69,25 @@ public sealed class ResidualStackTests : IDisposable
         var block = new FakeBlock();
         using var scales = new GradientScales(1);
         using var walk = new ResidualStack([block], scales).Walk(zeros(1, 4), recompute: false);
-        var gradient_RC = walk.Backward(tensor([0.5f, 9, -9, float.NaN], [1, 4]));
+        var gradient_RC = ThereAndBack(walk, tensor([0.5f, 9, -9, float.NaN], [1, 4]));
 
         Assert.Equal([4096f, 0, 0, 0], block.Seen);
         Assert.Equal([1f, 9, -9, float.NaN], gradient_RC.data<float>().ToArray());
+    }
+
+    private static Tensor ThereAndBack(ResidualWalk walk, Tensor gradient_RC)
+    {
+        for (var block = 0; block < walk.Length; block++)
+        {
+            walk.Forward();
+        }
+
+        for (var block = 0; block < walk.Length; block++)
+        {
+            walk.Backward(gradient_RC);
+        }
+
+        return gradient_RC;
     }
 
     // Of the input ("x") and of every parameter, with the scale taken out.
@@ -83,7 +98,7 @@ public sealed class ResidualStackTests : IDisposable
         parameters.Initialize(seed: 7);
         var block = new MlpResblock(parameters, "layers.0.mlp.", precision.ToScalarType());
         using var walk = new ResidualStack([block], scales).Walk(x_RC.clone(), recompute: false);
-        var result = new Dictionary<string, Tensor> { ["x"] = walk.Backward(gradient_RC.clone()) - gradient_RC };
+        var result = new Dictionary<string, Tensor> { ["x"] = ThereAndBack(walk, gradient_RC.clone()) - gradient_RC };
         parameters.CollectGradients();
         if (scales is not null)
         {

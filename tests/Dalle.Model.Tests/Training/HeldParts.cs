@@ -14,18 +14,22 @@ internal static class HeldParts
         spec => spec.Name,
         spec => new RowRange(spec.Rows * part / parts, (spec.Rows * (part + 1) / parts) - (spec.Rows * part / parts)));
 
-    /// <summary>Gives each trainer its rows of a gradient laid out like the network's.</summary>
-    public static void Scatter(Tensor gradient, IReadOnlyList<IShardedTrainer> parts) => ForEachArray(parts, (part, rows, name) =>
-        part.Held.View(part.Held.Gradient, name).copy_(rows.Of(part.Network.View(gradient, name))));
+    /// <summary>Gives each trainer its rows of a gradient laid out like the whole's.</summary>
+    public static void Scatter(IShardedTrainer whole, Tensor gradient, IReadOnlyList<IShardedTrainer> parts) => ForEachArray(parts, (part, rows, name) =>
+        part.Held.View(part.Held.Gradient, name).copy_(rows.Of(whole.Network.View(gradient, name))));
 
-    /// <summary>Gives every trainer the masters and averages of all.</summary>
+    /// <summary>Gives every trainer the masters and averages of all, as far as it has them whole.</summary>
     public static void Gather(IReadOnlyList<IShardedTrainer> parts)
     {
         ForEachArray(parts, (part, rows, name) =>
         {
             foreach (var to in parts)
             {
-                rows.Of(to.Network.View(to.Network.Master, name)).copy_(part.Held.View(part.Held.Master, name));
+                if (to.Network.Contains(name))
+                {
+                    rows.Of(to.Network.View(to.Network.Master, name)).copy_(part.Held.View(part.Held.Master, name));
+                }
+
                 rows.Of(to.Average.View(to.Average.Master, name)).copy_(part.Held.View(part.HeldAverage, name));
             }
         });
@@ -51,7 +55,11 @@ internal static class HeldParts
                 AssertSameBits(rows.TryGetValue(name, out var held) ? held.Of(expected[name]) : expected[name], tensor, name);
             }
 
-            AssertSameBits(whole.Network.Master, parts[part].Network.Master, "the network's masters");
+            foreach (var spec in parts[part].Network.Specs)
+            {
+                AssertSameBits(whole.Network.View(whole.Network.Master, spec.Name), parts[part].Network.View(parts[part].Network.Master, spec.Name), spec.Name);
+            }
+
             AssertSameBits(whole.Average.Master, parts[part].Average.Master, "the averages");
         }
     }
@@ -62,7 +70,7 @@ internal static class HeldParts
         using var untracked = no_grad();
         for (var part = 0; part < parts.Count; part++)
         {
-            foreach (var (name, rows) in Rows(parts[part].Network.Specs, part, parts.Count))
+            foreach (var (name, rows) in Rows(parts[part].Average.Specs, part, parts.Count))
             {
                 work(parts[part], rows, name);
             }

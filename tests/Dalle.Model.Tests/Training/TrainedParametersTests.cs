@@ -107,7 +107,7 @@ public sealed class TrainedParametersTests : IDisposable
     {
         var parameters = new TrainedParameters(Specs, Precision.BFloat16, CPU, new(0.9, 0.99, 1e-8, 0.1, GradientClip: 1, Moments: MomentFormat.Paper16), held);
         parameters.Network.Initialize(seed);
-        parameters.Start();
+        parameters.Start(seed);
         return parameters;
     }
 }

@@ -61,12 +61,12 @@ internal sealed class CountedUpdates(int count, int evaluateEvery) : IUpdates<in
         return step;
     }
 
-    public WorkerShare Gradients(int step, int batch, int worker, bool measure)
+    public IReadOnlyList<WorkerShare> Gradients(int step, int batch, IWorkerExchange exchange, bool measure)
     {
         Before(step);
         Assert.Equal(step, batch);
-        Network.Gradient.fill_(Number(batch));
-        return new([], []);
+        exchange.Add(0, Network.Gradient.fill_(Number(batch)));
+        return [new([], [])];
     }
 
     public double SquaredNorm() => Math.Pow(Network.Gradient.norm().item<float>(), 2);

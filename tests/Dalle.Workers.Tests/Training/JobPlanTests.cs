@@ -155,7 +155,7 @@ public sealed class JobPlanTests : IDisposable
         var error = await Assert.ThrowsAsync<InvalidDataException>(() => prepare.Run(Context(preset: "dalle-12b"), Token));
 
         Assert.Equal(
-            "Preset 'dalle-12b' needs at least 246.7 GB of memory to train on 2 threads, and there are 24.0 GB here. Choose a smaller preset or a larger machine.", error.Message);
+            "Preset 'dalle-12b' needs at least 246.7 GB of memory to train 1 of 1 shards on 2 threads, and there are 24.0 GB here. Choose a smaller preset or a larger machine, or more shards and a silo for each.", error.Message);
         Assert.False(_store.Exists(File));
     }
 
@@ -174,7 +174,7 @@ public sealed class JobPlanTests : IDisposable
     [Fact]
     public async Task Prepare_OfAPresetThatFits_KeepsThePlan()
     {
-        var need = (long)TrainingMemory.Need(Preset.Test, threads: 2);
+        var need = (long)Math.Max(TrainingMemory.Need(Preset.Test, TrainingStage.DiscreteVae, threads: 2), TrainingMemory.Need(Preset.Test, TrainingStage.Prior, threads: 2));
 
         await new PrepareStage { AvailableMemory = () => need }.Run(Context(), Token);
 
