@@ -9,9 +9,13 @@ namespace Dalle.Grains.Training;
 /// <param name="jobId">The job.</param>
 /// <param name="runs">Its present runs.</param>
 /// <param name="known">The silos that were there when its workers were placed.</param>
-internal sealed class NewcomerWatch(IGrainFactory grains, JobSilos silos, TimeProvider clock, string jobId, StageRuns runs, IReadOnlySet<string> known)
+/// <param name="leaveOut">Told of a silo that could not open what it needs, and why: the job is to do without it.</param>
+internal sealed class NewcomerWatch(
+    IGrainFactory grains, JobSilos silos, TimeProvider clock, string jobId, StageRuns runs, IReadOnlySet<string> known, Action<string, Exception> leaveOut)
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(500);
+
+    private readonly HashSet<string> _passedOver = new(known, StringComparer.Ordinal);
 
     /// <summary>Stops the runs, for the workers to be placed anew, once there is such a silo and it is ready.</summary>
     public async Task StopRunsWhenSilosCome(CancellationToken cancellationToken)
@@ -19,7 +23,7 @@ internal sealed class NewcomerWatch(IGrainFactory grains, JobSilos silos, TimePr
         using var looks = new PeriodicTimer(Period, clock);
         while (await looks.WaitForNextTickAsync(cancellationToken))
         {
-            if (silos.Active.Except(known).ToArray() is { Length: > 0 } newcomers && await Prepare(newcomers, cancellationToken))
+            if (silos.Active.Except(_passedOver).ToArray() is { Length: > 0 } newcomers && await Prepare(newcomers, cancellationToken))
             {
                 await runs.Stop(StateKeeping.Memory, cancellationToken);
                 return;
@@ -27,7 +31,7 @@ internal sealed class NewcomerWatch(IGrainFactory grains, JobSilos silos, TimePr
         }
     }
 
-    // What cannot be opened ahead is opened, or fails, when it is to run. False if none of them has answered.
+    // False if there is none of them that workers could be placed on.
     private async Task<bool> Prepare(string[] newcomers, CancellationToken cancellationToken)
     {
         if (await silos.BeginNew(jobId, runs.Lease.Epoch, newcomers, cancellationToken) is not { Count: > 0 } come)
@@ -39,9 +43,28 @@ internal sealed class NewcomerWatch(IGrainFactory grains, JobSilos silos, TimePr
         var present = runs.Lease.Placement.Hosts.Select(host => come[0] with { Silo = host.Silo });
         var next = WorkerPlacing.Place(runs.Lease.Spec, [.. present, .. come]);
         var lease = runs.Lease with { Placement = next, Snapshot = null };
-        await Task.WhenAll(next.Hosts.Where(host => newcomers.Contains(host.Silo))
-            .Select(host => grains.GetGrain<IWorkerGrain>(new JobSilo(jobId, host.Silo).ToString()).Prepare(lease, cancellationToken)))
-            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        return true;
+        var ready = await Task.WhenAll(next.Hosts.Where(host => newcomers.Contains(host.Silo)).Select(host => Prepare(host.Silo, lease, cancellationToken)));
+        return ready.Contains(true);
+    }
+
+    private async Task<bool> Prepare(string silo, StageLease lease, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await grains.GetGrain<IWorkerGrain>(new JobSilo(jobId, silo).ToString()).Prepare(lease, cancellationToken);
+            return true;
+        }
+        catch (Exception error) when (error is TimeoutException or OrleansException && !cancellationToken.IsCancellationRequested)
+        {
+            // It does not answer, which says nothing of what it can: the next look asks again.
+            return false;
+        }
+        catch (Exception unfit) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A run there would fail the same way, and the job with it.
+            _passedOver.Add(silo);
+            leaveOut(silo, unfit);
+            return false;
+        }
     }
 }

@@ -20,6 +20,9 @@ internal sealed partial class TrainingJobGrain
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: silo {Silo} was lost in epoch {Epoch}: {Reason}")]
     private static partial void LogPeerLost(ILogger logger, string jobId, string silo, long epoch, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: silo {Silo} has joined but cannot open what it needs, so it gets no workers")]
+    private static partial void LogUnfit(ILogger logger, Exception reason, string jobId, string silo);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: {Stage} goes on in epoch {Epoch} on {Silos} from step {Step}: {Cause} ({Seconds:0.00} s ago)")]
     private static partial void LogPlaced(ILogger logger, string jobId, TrainingStage stage, long epoch, string silos, int step, string cause, double seconds);
 

@@ -37,6 +37,9 @@ internal sealed partial class TrainingJobGrain(
         entry => entry.Sequence,
         KeptEvents);
 
+    // Silos that have joined and could not open what they need. They may when the job is begun again.
+    private readonly HashSet<string> _unfit = new(StringComparer.Ordinal);
+
     private readonly SemaphoreSlim _turns = new(1);
     private readonly SemaphoreSlim _writing = new(1);
     private Task _drive = Task.CompletedTask;
@@ -191,6 +194,7 @@ internal sealed partial class TrainingJobGrain(
     private void BeginDrive()
     {
         _pausing = false;
+        _unfit.Clear();
         _driving.Dispose();
         _driving = new();
         _drive = Drive(_driving.Token);
@@ -259,13 +263,14 @@ internal sealed partial class TrainingJobGrain(
     {
         await Save(job.State.NextLease());
         var known = silos.Active;
-        var there = await silos.Begin(JobId, job.State.Epoch, cause.Lost, [.. _placement?.Hosts.Select(worker => worker.Silo) ?? []], cancellationToken);
-        if (there.Count == 0)
+        var answered = await silos.Begin(JobId, job.State.Epoch, cause.Lost, [.. _placement?.Hosts.Select(worker => worker.Silo) ?? []], cancellationToken);
+        if (answered.Count == 0)
         {
             await Delay(cancellationToken);
             return cause;
         }
 
+        IReadOnlyList<SiloHoldings> there = answered.Where(silo => !_unfit.Contains(silo.Silo)).ToArray() is { Length: > 0 } fit ? fit : answered;
         var placement = WorkerPlacing.Place(job.State.Spec!, there);
         var snapshot = WorkerPlacing.Newest(placement, job.State.Stage, there, job.State.Checkpoint?.Step ?? 0, job.State.Spec!.Recovery);
         job.State = job.State.Committed(WorkerPlacing.LastStep(job.State.Stage, there));
@@ -277,7 +282,7 @@ internal sealed partial class TrainingJobGrain(
         }
 
         TellPlacement(cause, snapshot);
-        var last = await RunStage(_runs, placement.Hosts.Count < placement.Workers ? new(GrainFactory, silos, clock, JobId, _runs, known) : null, cancellationToken);
+        var last = await RunStage(_runs, placement.Hosts.Count < placement.Workers ? new(GrainFactory, silos, clock, JobId, _runs, known, LeaveOut) : null, cancellationToken);
         switch (last)
         {
             case PeerLostReport lost:
@@ -358,6 +363,12 @@ internal sealed partial class TrainingJobGrain(
             since = clock.GetTimestamp();
             return lap;
         }
+    }
+
+    private void LeaveOut(string silo, Exception reason)
+    {
+        _unfit.Add(silo);
+        LogUnfit(logger, reason, JobId, silo);
     }
 
     /// <summary>Whether an event is of updates that watchers have been told of: some are computed again, to the same bytes, after a silo was lost.</summary>

@@ -41,5 +41,8 @@ public sealed class GrainCluster : IAsyncLifetime
     public Task EndActivations(CancellationToken cancellationToken) =>
         Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, cancellationToken);
 
+    /// <summary>One silo more.</summary>
+    public Task<InProcessSiloHandle> Join() => _cluster.StartAdditionalSiloAsync();
+
     public Task Stop(InProcessSiloHandle silo) => _cluster.StopSiloAsync(silo);
 }

@@ -7,13 +7,13 @@ using Orleans.Runtime;
 
 namespace Dalle.Grains.Tests.Training;
 
-/// <summary>What the worker of a job does, told by the test; one script per job.</summary>
+/// <summary>What a worker does, told by the test: that of a job, or where several silos run a stage, that of each.</summary>
 public sealed class WorkerScript
 {
     private readonly Channel<Func<WorkerReport>> _lines = Channel.CreateUnbounded<Func<WorkerReport>>();
     private readonly Channel<StageLease> _leases = Channel.CreateUnbounded<StageLease>();
     private readonly Channel<long> _letGo = Channel.CreateUnbounded<long>();
-    private readonly Channel<long> _stops = Channel.CreateUnbounded<long>();
+    private readonly Channel<(long Epoch, StateKeeping Keep)> _stops = Channel.CreateUnbounded<(long Epoch, StateKeeping Keep)>();
     private int _discardsToFail;
 
     /// <summary>Leases that the worker was given, in order.</summary>
@@ -24,6 +24,9 @@ public sealed class WorkerScript
 
     /// <summary>What the worker says when it is asked to stop, before it says that it has.</summary>
     public WorkerReport[] LastWords { get; set; } = [];
+
+    /// <summary>What a silo of the job does that is to open a lease ahead. Of the job's own script alone: the silo is new.</summary>
+    public Func<string, StageLease, Task> Prepare { get; set; } = (_, _) => Task.CompletedTask;
 
     /// <summary>Completed once the job's working files were given up.</summary>
     public TaskCompletionSource Discarded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -46,8 +49,11 @@ public sealed class WorkerScript
     /// <summary>As <see cref="NextLease"/>, if it is there already.</summary>
     public bool TryNextLease(out StageLease? lease) => _leases.Reader.TryRead(out lease);
 
-    /// <summary>Epoch of the next stop that the worker is asked for.</summary>
-    public ValueTask<long> NextStop(CancellationToken cancellationToken) => _stops.Reader.ReadAsync(cancellationToken);
+    /// <summary>The next stop that the worker is asked for.</summary>
+    public ValueTask<(long Epoch, StateKeeping Keep)> NextStop(CancellationToken cancellationToken) => _stops.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Stops that the worker was asked for and that nobody has taken.</summary>
+    public int Stops => _stops.Reader.Count;
 
     /// <summary>Lets the working files stay, once.</summary>
     public void FailNextDiscard() => _discardsToFail = 1;
@@ -66,7 +72,7 @@ public sealed class WorkerScript
 
     internal void LetGo(long epoch) => _letGo.Writer.TryWrite(epoch);
 
-    internal void Stop(long epoch) => _stops.Writer.TryWrite(epoch);
+    internal void Stop(long epoch, StateKeeping keep) => _stops.Writer.TryWrite((epoch, keep));
 
     internal void Discard()
     {
@@ -79,12 +85,38 @@ public sealed class WorkerScript
     }
 }
 
+/// <summary>One of the silos that run a stage of a job together: what its worker does, and what it says of itself.</summary>
+public sealed class ScriptedHost
+{
+    /// <summary>Its part of the stage.</summary>
+    public WorkerScript Worker { get; } = new();
+
+    /// <summary>What it keeps of the job in memory.</summary>
+    public IReadOnlyList<ShardSnapshot> Snapshots { get; set; } = [];
+
+    /// <summary>Whether it leaves the cluster.</summary>
+    public bool Leaving { get; set; }
+
+    /// <summary>Whether it is gone: it answers no question.</summary>
+    public bool Gone { get; set; }
+
+    /// <summary>Completed once it has let go of what it keeps.</summary>
+    public TaskCompletionSource Released { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
 /// <summary>The scripts of all tests; the cluster's silos run in this process.</summary>
 public static class WorkerScripts
 {
     private static readonly ConcurrentDictionary<string, WorkerScript> All = new();
+    private static readonly ConcurrentDictionary<JobSilo, ScriptedHost> Hosts = new();
 
     public static WorkerScript Of(string jobId) => All.GetOrAdd(jobId, _ => new());
+
+    public static ScriptedHost Of(JobSilo host) => Hosts.GetOrAdd(host, _ => new());
+
+    /// <summary>The script of a lease on a silo: the job's, unless several silos run it.</summary>
+    public static WorkerScript Of(JobSilo host, StageLease lease) =>
+        lease is { Stage: TrainingStage.DiscreteVae or TrainingStage.Prior, Placement.Hosts.Count: > 1 } ? Of(host).Worker : Of(host.Job);
 
     /// <summary>Jobs that have had their newest lease on a silo.</summary>
     public static int On(string silo) => All.Values.Count(script => script.Silo?.ToParsableString() == silo);
@@ -95,10 +127,13 @@ public static class WorkerScripts
 public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorkerGrain
 {
     private TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private WorkerScript? _script;
     private long _epoch;
     private long _stopped;
 
-    private WorkerScript Script => WorkerScripts.Of(JobSilo.Parse(this.GetPrimaryKeyString()).Job);
+    private JobSilo Key => JobSilo.Parse(this.GetPrimaryKeyString());
+
+    private WorkerScript OfJob => WorkerScripts.Of(Key.Job);
 
     public async IAsyncEnumerable<WorkerReport> Run(StageLease lease, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -114,31 +149,32 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
             stop.SetResult();
         }
 
-        Script.Begin(lease, silo.SiloAddress);
+        var script = _script = WorkerScripts.Of(Key, lease);
+        script.Begin(lease, silo.SiloAddress);
         var ended = false;
         try
         {
             while (!ended)
             {
-                var line = Script.Lines.WaitToReadAsync(cancellationToken).AsTask();
+                var line = script.Lines.WaitToReadAsync(cancellationToken).AsTask();
                 if (await Task.WhenAny(line, stop.Task) == stop.Task)
                 {
                     break;
                 }
 
                 await line;
-                if (Script.Lines.TryRead(out var next))
+                if (script.Lines.TryRead(out var next))
                 {
                     ended = true;
                     var report = next();
-                    ended = report is DoneReport or FailedReport or StoppedReport;
+                    ended = report is DoneReport or FailedReport or StoppedReport or PeerLostReport;
                     yield return report;
                 }
             }
 
             if (!ended)
             {
-                foreach (var report in Script.LastWords)
+                foreach (var report in script.LastWords)
                 {
                     yield return report;
                 }
@@ -151,12 +187,12 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
         {
             if (!ended)
             {
-                Script.LetGo(lease.Epoch);
+                script.LetGo(lease.Epoch);
             }
         }
     }
 
-    public Task Prepare(StageLease lease, CancellationToken cancellationToken = default) => Task.CompletedTask;
+    public Task Prepare(StageLease lease, CancellationToken cancellationToken = default) => OfJob.Prepare(Key.Silo, lease);
 
     public Task Stop(long epoch, StateKeeping keep = StateKeeping.Checkpoint, CancellationToken cancellationToken = default)
     {
@@ -166,13 +202,13 @@ public sealed class ScriptedWorkerGrain(ILocalSiloDetails silo) : Grain, IWorker
             _stop.TrySetResult();
         }
 
-        Script.Stop(epoch);
+        (_script ?? OfJob).Stop(epoch, keep);
         return Task.CompletedTask;
     }
 
     public Task Discard(CancellationToken cancellationToken = default)
     {
-        Script.Discard();
+        OfJob.Discard();
         return Task.CompletedTask;
     }
 }
