@@ -16,7 +16,7 @@ public sealed class PriorTrainer : IShardedTrainer
     /// Updates after which freed memory goes back to the system. Slices take and free their activations side by side, so the holes between them never quite fit, and
     /// what is kept for reuse would grow for hundreds of updates, to twice what is in use.
     /// </summary>
-    private const int ReleaseEvery = 100;
+    private const int ReleaseEvery = 25;
 
     private readonly PriorTraining _training;
     private readonly TransformerConfig _config;
