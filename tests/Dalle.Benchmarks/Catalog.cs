@@ -24,6 +24,7 @@ internal static class Catalog
         new Overhead(),
         new Throttled(),
         new Recovery(),
+        new Join(),
         new Calm(),
     ];
 }
