@@ -22,6 +22,7 @@ internal static class Catalog
         new AllReduce(),
         new PowerSgdBenchmark(),
         new Overhead(),
+        new Convergence(),
         new Throttled(),
         new Recovery(),
         new Join(),
