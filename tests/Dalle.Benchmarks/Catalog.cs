@@ -22,8 +22,10 @@ internal static class Catalog
         new AllReduce(),
         new PowerSgdBenchmark(),
         new Overhead(),
+        new Convergence(),
         new Throttled(),
         new Recovery(),
+        new Join(),
         new Calm(),
     ];
 }

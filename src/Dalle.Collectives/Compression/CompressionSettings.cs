@@ -11,8 +11,9 @@ namespace Dalle.Collectives.Compression;
 /// by directions that later gradients have of themselves, through their noise: of gradients that do not change, what is missing is missing for ever. New projections see it.
 /// </param>
 /// <param name="ErrorFormat">The format of error buffers.</param>
+/// <param name="WarmUp">Updates before the first compressed one; 0, as in the paper, for none.</param>
 public sealed record CompressionSettings(
-    int Rank, IReadOnlyDictionary<string, int>? Overrides = null, int? ProjectionUpdates = null, ErrorFormat ErrorFormat = ErrorFormat.Float32)
+    int Rank, IReadOnlyDictionary<string, int>? Overrides = null, int? ProjectionUpdates = null, ErrorFormat ErrorFormat = ErrorFormat.Float32, int WarmUp = 0)
 {
     /// <summary>
     /// The rank a slice is compressed at; 0 where it is not: embeddings, unembeddings, gains and biases never are (paper, appendix E), nor are matrices whose

@@ -24,8 +24,12 @@ public sealed class GradientExchange : IDisposable
     private readonly IShardedTrainer _trainer;
     private readonly WorkerGroups _groups;
     private readonly PowerSgd[] _compression;
+    private readonly Func<PowerSgd[]> _createPlain;
+    private readonly int _warmUp;
     private readonly Tensor[] _gradients;
     private readonly Tensor _shard_N;
+    private PowerSgd[] _plain = [];
+    private PowerSgd[] _present;
 
     /// <summary>Allocates what the exchange needs beside the trainer's own buffers: a gradient for each worker where the process hosts several, and error buffers where there are several replicas.</summary>
     /// <param name="grid">The workers and their hosts.</param>
@@ -41,12 +45,16 @@ public sealed class GradientExchange : IDisposable
         _groups = new(grid, rows, transport, epoch);
         using var scope = NewDisposeScope();
         var device = trainer.Network.Master.device;
-        _compression = grid.Replicas == 1 ? [] :
-            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], compression), grid.Replicas, seed, device, grid.Own.Replicas))];
+        _present = _compression = Create(compression);
+        _createPlain = () => Create(compression with { Rank = 0, Overrides = null });
+        _warmUp = HasErrors ? compression.WarmUp : 0;
         _gradients = grid.OwnWorkers.Count == 1
             ? [trainer.Network.Gradient]
             : [.. grid.OwnWorkers.Select(_ => zeros_like(trainer.Network.Gradient).DetachFromDisposeScope())];
         _shard_N = zeros(grid.Shards == 1 ? 0 : grid.Own.OwnOrdinals.Max(ordinal => rows.Plan.Shards[ordinal].Count), device: device).DetachFromDisposeScope();
+
+        PowerSgd[] Create(CompressionSettings settings) => grid.Replicas == 1 ? [] :
+            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], settings), grid.Replicas, seed, device, grid.Own.Replicas))];
     }
 
     /// <summary>Payload bytes sent to other processes in this epoch.</summary>
@@ -70,12 +78,13 @@ public sealed class GradientExchange : IDisposable
         using var scope = NewDisposeScope();
         using var untracked = no_grad();
         var squares = new double[_grid.Own.Ordinals];
+        Choose(step);
         using (UpdateTracing.Begin("reduce"))
         {
             ReduceReplicas(step, squares, cancellationToken);
         }
 
-        if (_compression.Length > 0)
+        if (_present.Length > 0)
         {
             squares = Compress(step, cancellationToken);
         }
@@ -89,18 +98,18 @@ public sealed class GradientExchange : IDisposable
     {
         using var span = UpdateTracing.Begin("commit");
         using var untracked = no_grad();
-        for (var ordinal = 0; ordinal < _compression.Length; ordinal++)
+        for (var ordinal = 0; ordinal < _present.Length; ordinal++)
         {
             using var scope = NewDisposeScope();
             if (_grid.Shards == 1)
             {
-                _compression[ordinal].Commit(_trainer.Held.Gradient);
+                _present[ordinal].Commit(_trainer.Held.Gradient);
                 continue;
             }
 
             var number = _grid.Own.FirstOrdinal + ordinal;
             var shard_N = _shard_N.narrow(0, 0, _rows.Plan.Shards[number].Count);
-            _compression[ordinal].Commit(shard_N);
+            _present[ordinal].Commit(shard_N);
             _rows.CopyFromShard(shard_N, number, _trainer.Held.Gradient);
         }
     }
@@ -108,7 +117,7 @@ public sealed class GradientExchange : IDisposable
     /// <summary>Forgets the update: error buffers are as before it, to the bit.</summary>
     public void Abort()
     {
-        foreach (var ordinal in _compression)
+        foreach (var ordinal in _present)
         {
             ordinal.Abort();
         }
@@ -211,12 +220,26 @@ public sealed class GradientExchange : IDisposable
             gradient.Dispose();
         }
 
-        foreach (var ordinal in _compression)
+        foreach (var ordinal in (PowerSgd[])[.. _compression, .. _plain])
         {
             ordinal.Dispose();
         }
 
         _shard_N.Dispose();
+    }
+
+    // What serves updates before the first compressed one has buffers of its own, which go when that has come.
+    private void Choose(long step)
+    {
+        if (step < _warmUp)
+        {
+            _present = _plain = _plain.Length > 0 ? _plain : _createPlain();
+        }
+        else if (_plain.Length > 0)
+        {
+            Array.ForEach(_plain, ordinal => ordinal.Dispose());
+            (_present, _plain) = (_compression, []);
+        }
     }
 
     // Sums over the ordinals of each replica that is here, and gives the result to the compression between replicas where there is one; else fills in the squared norms.
@@ -227,7 +250,7 @@ public sealed class GradientExchange : IDisposable
             var reduced_N = ReduceReplica(step, replica, cancellationToken);
             for (var ordinal = 0; ordinal < squares.Length; ordinal++)
             {
-                if (_compression.Length == 0)
+                if (_present.Length == 0)
                 {
                     squares[ordinal] = SquaredNorm(reduced_N, ordinal);
                     continue;
@@ -236,7 +259,7 @@ public sealed class GradientExchange : IDisposable
                 // The sum over all workers is the mean over replicas of what is R times each one's part.
                 var shard_N = ToShard(reduced_N, ordinal);
                 shard_N.mul_(Number(_grid.Replicas));
-                _compression[ordinal].Accumulate(replica, shard_N);
+                _present[ordinal].Accumulate(replica, shard_N);
             }
         }
     }
@@ -246,13 +269,13 @@ public sealed class GradientExchange : IDisposable
     {
         _groups.ReduceOrdinals(step, Operation.LeftFactors, Compress(ordinal => ordinal.Project(step)), cancellationToken);
         _groups.ReduceOrdinals(step, Operation.RightFactors, Compress(ordinal => ordinal.Factor()), cancellationToken);
-        return [.. _compression.Select(ordinal => ordinal.SquaredNorm())];
+        return [.. _present.Select(ordinal => ordinal.SquaredNorm())];
     }
 
     private IReadOnlyList<Tensor>[] Compress(Func<PowerSgd, IReadOnlyList<Tensor>> phase)
     {
         using var span = UpdateTracing.Begin("compress");
-        return [.. _compression.Select(phase)];
+        return [.. _present.Select(phase)];
     }
 
     // The gradient of a replica that is here, summed over its ordinals: laid out as the held rows.

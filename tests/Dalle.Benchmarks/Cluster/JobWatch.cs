@@ -11,11 +11,14 @@ internal sealed class JobWatch(IAsyncEnumerable<TrainingEvent> events) : IAsyncD
     public int Step { get; private set; }
 
     /// <summary>Reads up to and with the first that is wanted.</summary>
-    public async Task<TrainingEvent> Until(Predicate<TrainingEvent> wanted)
+    /// <param name="wanted">Whether one is.</param>
+    /// <param name="observe">Is given every one that is read.</param>
+    public async Task<TrainingEvent> Until(Predicate<TrainingEvent> wanted, Action<TrainingEvent>? observe = null)
     {
         while (await _events.MoveNextAsync())
         {
             Step = _events.Current is PriorStepCompleted step ? Math.Max(Step, step.Step) : Step;
+            observe?.Invoke(_events.Current);
             if (wanted(_events.Current))
             {
                 return _events.Current;

@@ -24,12 +24,20 @@ internal sealed class Silos : IAsyncDisposable
     public static async Task<Silos> Start(int count)
     {
         var silos = new Silos();
-        for (var i = 0; i < count; i++)
+        try
         {
-            await silos.Add();
-        }
+            for (var i = 0; i < count; i++)
+            {
+                await silos.Add();
+            }
 
-        return silos;
+            return silos;
+        }
+        catch
+        {
+            await silos.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts another one and waits until it serves.</summary>
@@ -63,6 +71,13 @@ internal sealed class Silos : IAsyncDisposable
 
     /// <summary>Kills the silo that was started last.</summary>
     public void KillLast() => _processes[^1].Kill();
+
+    /// <summary>Asks the silo that was started last to leave in good order.</summary>
+    public async Task StopLast()
+    {
+        using var kill = Process.Start("kill", ["-TERM", _processes[^1].Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -4,6 +4,7 @@ using Dalle.Collectives.Groups;
 using Dalle.Collectives.Sharding;
 using Dalle.Collectives.Updates;
 using Dalle.Model.Native;
+using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using static TorchSharp.torch;
@@ -24,7 +25,8 @@ internal sealed class Overhead : IBenchmark
         TorchRuntime.UseThreads(2);
         using var scope = NewDisposeScope();
         using var generator = new Generator(1, CPU);
-        var (config, training) = (Preset.Tiny.Transformer, Preset.Tiny.PriorTraining with { StartFromCodebook = false });
+        var training = Preset.Tiny.PriorTraining with { Precision = Preset.Tiny.PriorTraining.Precision.On(TorchSharp.DeviceType.CPU), StartFromCodebook = false };
+        var config = Preset.Tiny.Transformer;
         var text_BT = randint(0, config.TextVocabulary, [training.BatchSize, config.TextLength], generator: generator);
         var image_BN = randint(0, config.ImageVocabulary, [training.BatchSize, config.ImageLength], generator: generator);
 

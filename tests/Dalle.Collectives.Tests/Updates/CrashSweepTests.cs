@@ -85,7 +85,7 @@ public sealed class CrashSweepTests
     private static TestHost Host(SimulatedNetwork network, (int FirstReplica, int Replicas, int FirstOrdinal, int Ordinals)[] places, int own, int dies)
     {
         var hosts = places.Select((place, i) => new GridHost(network.Peer(Name(i)).Address, place.FirstReplica, place.Replicas, place.FirstOrdinal, place.Ordinals)).ToArray();
-        return new(new(3, 2, hosts, own), Rank, network.Peer(Name(own), dies));
+        return new(new(3, 2, hosts, own), new(Rank), network.Peer(Name(own), dies));
     }
 
     private static Dictionary<string, byte[]> Pieces(TestHost host) => host.State().Where(piece => piece.Key != "network").ToDictionary();

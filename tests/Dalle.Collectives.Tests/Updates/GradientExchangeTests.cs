@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Dalle.Collectives.Compression;
 using static Dalle.Model.Native.HeldScalars;
 
 namespace Dalle.Collectives.Tests.Updates;
@@ -51,6 +52,35 @@ public sealed class GradientExchangeTests
         {
             Assert.InRange(host.Trainer.Held.Gradient.sub(sum).abs().max().item<float>(), 0, 1e-4f);
             Assert.Equal(sum.norm().item<float>(), host.Verdicts[0].Norm, 1e-3);
+        }
+    }
+
+    [Theory]
+    [InlineData("one")]
+    [InlineData("one replica shared out")]
+    public async Task Updates_BeforeTheFirstCompressedOne_AreAsUncompressed(string hosting)
+    {
+        const int WarmUp = 2;
+        await using var plain = TestHosts.Of(3, 2, 0, Places[hosting]);
+        await using var hosts = TestHosts.Of(3, 2, new CompressionSettings(2, WarmUp: WarmUp), Places[hosting]);
+
+        await plain.Run(host => Updates(host, to: WarmUp));
+        await hosts.Run(host => Updates(host, to: WarmUp));
+
+        foreach (var (host, uncompressed) in hosts.Hosts.Zip(plain.Hosts))
+        {
+            Assert.Equal(uncompressed.State()["network"], host.State()["network"]);
+            Assert.Equal(uncompressed.Verdicts.Select(verdict => verdict.Norm), host.Verdicts.Select(verdict => verdict.Norm));
+            Assert.All(Errors(host), error => Assert.Equal(0, error));
+        }
+
+        await plain.Run(host => host.Update(WarmUp));
+        await hosts.Run(host => host.Update(WarmUp));
+
+        foreach (var (host, uncompressed) in hosts.Hosts.Zip(plain.Hosts))
+        {
+            Assert.NotEqual(uncompressed.State()["network"], host.State()["network"]);
+            Assert.Contains(Errors(host), error => error != 0);
         }
     }
 
@@ -171,6 +201,8 @@ public sealed class GradientExchangeTests
             host.Update(step);
         }
     }
+
+    private static IEnumerable<float> Errors(TestHost host) => host.State().Where(piece => piece.Key.StartsWith("error", StringComparison.Ordinal)).SelectMany(piece => Floats(piece.Value));
 
     private static float[] Floats(byte[] bytes) => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes).ToArray();
 }

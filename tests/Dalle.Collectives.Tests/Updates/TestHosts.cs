@@ -16,11 +16,15 @@ internal sealed class TestHosts : IAsyncDisposable
     public IReadOnlyList<TestHost> Hosts { get; }
 
     /// <summary>Hosts by their workers: first replica, replicas, first ordinal, ordinals of each.</summary>
-    public static TestHosts Of(int replicas, int shards, int rank, params (int FirstReplica, int Replicas, int FirstOrdinal, int Ordinals)[] places)
+    public static TestHosts Of(int replicas, int shards, int rank, params (int FirstReplica, int Replicas, int FirstOrdinal, int Ordinals)[] places) =>
+        Of(replicas, shards, new CompressionSettings(rank), places);
+
+    /// <inheritdoc cref="Of(int, int, int, ValueTuple{int, int, int, int}[])"/>
+    public static TestHosts Of(int replicas, int shards, CompressionSettings compression, params (int FirstReplica, int Replicas, int FirstOrdinal, int Ordinals)[] places)
     {
         var peers = Peers.Of(places.Length);
         var hosts = places.Select((place, i) => new GridHost(peers.Addresses[i], place.FirstReplica, place.Replicas, place.FirstOrdinal, place.Ordinals)).ToArray();
-        return new(peers, [.. hosts.Select((_, i) => new TestHost(new(replicas, shards, hosts, i), rank, peers.Jobs[i]))]);
+        return new(peers, [.. hosts.Select((_, i) => new TestHost(new(replicas, shards, hosts, i), compression, peers.Jobs[i]))]);
     }
 
     /// <summary>Lets every host do something at the same time, as the device threads of processes do. If one fails, the others need not wait for it.</summary>
@@ -58,13 +62,13 @@ internal sealed class TestHosts : IAsyncDisposable
 /// <summary>One of them.</summary>
 internal sealed class TestHost : IDisposable
 {
-    public TestHost(WorkerGrid grid, int rank, IMessageTransport transport)
+    public TestHost(WorkerGrid grid, CompressionSettings compression, IMessageTransport transport)
     {
         (Grid, Transport) = (grid, transport);
         Rows = new(new ShardPlan(TestTrainer.Declaration, grid.Shards), grid.Own.FirstOrdinal, grid.Own.Ordinals);
         using var scope = TorchSharp.torch.NewDisposeScope();
         Trainer = new(Rows);
-        Exchange = new(grid, Rows, Trainer, new CompressionSettings(rank), seed: 3, transport, epoch: 1);
+        Exchange = new(grid, Rows, Trainer, compression, seed: 3, transport, epoch: 1);
         Pieces = new(Rows, Trainer);
     }
 
