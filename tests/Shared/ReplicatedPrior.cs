@@ -39,12 +39,10 @@ internal static class ReplicatedPrior
             using var update = NewDisposeScope();
             var (text_BT, image_BN) = tokens.Batch(step);
             var rows = training.BatchSize / replicas;
-            var ballots = Enumerable.Range(0, replicas).Select(replica =>
-            {
-                var gradients = trainer.Gradients(text_BT.narrow(0, replica * rows, rows), image_BN.narrow(0, replica * rows, rows), PredictedTokens.Of(text_BT, image_BN));
-                exchange.Add(replica);
-                return new Ballot { Figures = [gradients.Losses.Text, gradients.Losses.Image] };
-            }).ToArray();
+            using var workers = exchange.Begin(step, CancellationToken.None);
+            var gradients = trainer.Gradients(
+                [.. Enumerable.Range(0, replicas).Select(replica => (text_BT.narrow(0, replica * rows, rows), image_BN.narrow(0, replica * rows, rows)))], PredictedTokens.Of(text_BT, image_BN), workers);
+            Ballot[] ballots = [.. gradients.Select(worker => new Ballot { Figures = [worker.Losses.Text, worker.Losses.Image] })];
             var verdict = exchange.Prepare(step, ballots, CancellationToken.None);
             exchange.Commit();
             losses.Add(trainer.Apply(step, verdict.Norm, new(verdict.Figures[0], verdict.Figures[1]), finite: null)!.Loss);

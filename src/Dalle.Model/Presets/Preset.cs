@@ -23,6 +23,9 @@ public sealed partial record Preset
     /// <summary>Rank that PowerSGD compresses the prior's gradients to between replicas (paper, table of compression ranks). 0 for no compression.</summary>
     public int CompressionRank { get; init; }
 
+    /// <summary>An aid for short runs: updates of the prior before the first whose gradients are compressed. 0, as in the paper, for none.</summary>
+    public int CompressionWarmUp { get; init; }
+
     public SamplingSettings Sampling { get; init; } = new();
 
     /// <summary>Entries of the BPE vocabulary the tokenizer is trained to, at most.</summary>

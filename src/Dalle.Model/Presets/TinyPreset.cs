@@ -60,6 +60,7 @@ public sealed partial record Preset
             Recompute = false,
         },
         CompressionRank = 12,
+        CompressionWarmUp = 500,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };
 

@@ -36,7 +36,8 @@ internal sealed class PriorStage : TrainingLoopStage<CaptionBatches, CaptionBatc
 
     protected override IReadOnlyList<ParameterSpec> Declare(StageContext context) => TransformerParameters.Declare(context.Preset.Transformer);
 
-    protected override CompressionSettings Compression(StageContext context) => new(context.Spec.CompressionRank ?? context.Preset.CompressionRank);
+    protected override CompressionSettings Compression(StageContext context) =>
+        new(context.Spec.CompressionRank ?? context.Preset.CompressionRank, WarmUp: context.Preset.CompressionWarmUp);
 
     protected override IUpdates<CaptionBatch> Create(StageContext context, CaptionBatches source, HeldRows rows, Device device) =>
         new PriorUpdates(context, source, rows, device);

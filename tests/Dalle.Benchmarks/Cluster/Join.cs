@@ -1,4 +1,5 @@
 using Dalle.Contracts.Training;
+using Dalle.Model.Presets;
 
 namespace Dalle.Benchmarks.Cluster;
 
@@ -45,7 +46,7 @@ internal sealed class Join : IBenchmark
             Preset = "tiny", Dataset = "scenes", Model = "m", Replicas = 2, ThreadsPerWorker = 1, DiscreteVaeUpdates = 20, PriorUpdates = 1_000_000, CheckpointEvery = 1_000_000, CompressionRank = rank,
         });
         await using var watch = new JobWatch(silos.Client.Watch(job));
-        await watch.Until(next => next is PriorStepCompleted);
+        await watch.Until(next => next is PriorStepCompleted step && step.Step > Preset.Tiny.CompressionWarmUp);
         var joins = new List<Measured>();
         for (var join = 0; join < Joins; join++)
         {

@@ -1,4 +1,5 @@
 using Dalle.Contracts.Training;
+using Dalle.Model.Presets;
 
 namespace Dalle.Benchmarks.Cluster;
 
@@ -39,7 +40,7 @@ internal sealed class Recovery : IBenchmark
         };
         var job = await silos.Client.Submit(spec);
         await using var watch = new JobWatch(silos.Client.Watch(job));
-        await watch.Until(next => next is PriorStepCompleted);
+        await watch.Until(next => next is PriorStepCompleted step && step.Step > Preset.Tiny.CompressionWarmUp);
         var (times, lost) = (new List<double>(), 0);
         for (var kill = 0; kill < Kills; kill++)
         {
