@@ -32,8 +32,8 @@ public sealed class TransportEndpoint : IAsyncDisposable
             _listeners.Add(new Listener(new UnixDomainSocketEndPoint(path), options, Serve));
         }
 
-        Address = new PeerAddress(
-            options.Name, new IPEndPoint(options.AdvertisedAddress ?? options.BindAddress, ((IPEndPoint)tcp.Address).Port), Sockets.Machine, path);
+        var advertised = new IPEndPoint(options.AdvertisedAddress ?? options.BindAddress, options.AdvertisedPort ?? ((IPEndPoint)tcp.Address).Port);
+        Address = new PeerAddress(options.Name, advertised, Sockets.Machine, path);
         var tick = options.Lease / TicksPerLease;
         _ticks = options.Time.CreateTimer(_ => Tick(), null, tick, tick);
     }

@@ -21,6 +21,9 @@ public sealed class TransportOptions
     /// <summary>The address others are told, where it is not the one listened on (as with 0.0.0.0). Default: <see cref="BindAddress"/>.</summary>
     public IPAddress? AdvertisedAddress { get; init; }
 
+    /// <summary>The port others are told, where something between them and this process has one of its own. Default: the port listened on.</summary>
+    public int? AdvertisedPort { get; init; }
+
     /// <summary>What all peers of the cluster know and prove to each other, at least 16 characters; never sent or logged. Default: null, allowed on loopback only.</summary>
     public string? Secret { get; init; }
 
@@ -60,6 +63,7 @@ public sealed class TransportOptions
     {
         Expect(IsName(Name), $"{nameof(Name)}: expected 1 to {Hello.LongestName} ASCII characters without spaces, got '{Name}'.");
         Expect(Port is >= 0 and <= 65535, $"{nameof(Port)}: expected 0 to 65535, got {Port}.");
+        Expect(AdvertisedPort is null or (>= 1 and <= 65535), $"{nameof(AdvertisedPort)}: expected 1 to 65535, got {AdvertisedPort}.");
         Expect(ChunkBytes is >= 4 << 10 and <= 16 << 20, $"{nameof(ChunkBytes)}: expected 4 KiB to 16 MiB, got {ChunkBytes} bytes.");
         Expect(EarlyBytes >= ChunkBytes, $"{nameof(EarlyBytes)}: expected at least {nameof(ChunkBytes)}, {ChunkBytes}, got {EarlyBytes}.");
         Expect(Lease > TimeSpan.Zero && HandshakeTimeout > TimeSpan.Zero && ConnectTimeout > TimeSpan.Zero,

@@ -21,14 +21,17 @@ internal sealed class JobSilos(ISiloStatusOracle membership, IGrainFactory grain
     /// <param name="jobId">The job.</param>
     /// <param name="epoch">The epoch.</param>
     /// <param name="lost">Silos that were reported lost.</param>
+    /// <param name="without">Whether those are left out even if they are there: others cannot reach them.</param>
     /// <param name="before">The hosts of the epoch before, the leader first: they stay hosts, as far as they are there.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Those that answered and stay: hosts of before in their order, then the least busy. None if all that answered are leaving.</returns>
     /// <exception cref="StaleLeaseException">A later epoch has begun on one of them.</exception>
     /// <exception cref="SiloUnavailableException">None has answered.</exception>
-    public async Task<IReadOnlyList<SiloHoldings>> Begin(string jobId, long epoch, IReadOnlySet<string> lost, IReadOnlyList<string> before, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SiloHoldings>> Begin(string jobId, long epoch, IReadOnlySet<string> lost, bool without, IReadOnlyList<string> before, CancellationToken cancellationToken)
     {
-        var there = await Ask(jobId, epoch, Active, silo => lost.Contains(silo) ? PatienceWithTheLost : Patience, cancellationToken);
+        var active = Active;
+        var others = active.Except(lost).ToArray();
+        var there = await Ask(jobId, epoch, without && others.Length > 0 ? others : active, silo => lost.Contains(silo) ? PatienceWithTheLost : Patience, cancellationToken);
         var places = before.Index().ToDictionary(pair => pair.Item, pair => pair.Index, StringComparer.Ordinal);
         return there.Count > 0
             ? [.. there.Where(silo => !silo.Holdings.Leaving).OrderBy(silo => places.GetValueOrDefault(silo.Silo, int.MaxValue)).ThenBy(silo => silo.Holdings.Busy)]

@@ -25,6 +25,11 @@ internal sealed partial class TrainingJobGrain(
     /// <summary>Tries of a stage from the same state, before the job is declared failed.</summary>
     private const int MaxAttempts = 5;
 
+    /// <summary>
+    /// Tries from the same state with silos that were reported lost but answer: the network between workers may fail while all else is in order. After that the stage goes on without them.
+    /// </summary>
+    private const int TriesWithTheLost = 1;
+
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
@@ -263,7 +268,8 @@ internal sealed partial class TrainingJobGrain(
     {
         await Save(job.State.NextLease());
         var known = silos.Active;
-        var answered = await silos.Begin(JobId, job.State.Epoch, cause.Lost, [.. _placement?.Hosts.Select(worker => worker.Silo) ?? []], cancellationToken);
+        string[] before = [.. _placement?.Hosts.Select(worker => worker.Silo) ?? []];
+        var answered = await silos.Begin(JobId, job.State.Epoch, cause.Lost, without: attempts.Count > TriesWithTheLost, before, cancellationToken);
         if (answered.Count == 0)
         {
             await Delay(cancellationToken);

@@ -33,6 +33,7 @@ internal static class ClusterHosting
         silo.Services.AddOptions<DataPlaneOptions>().Configure<IOptions<SiloOptions>, ClusterCertificate>((plane, options, certificate) =>
         {
             (plane.Address, plane.AdvertisedAddress) = (options.Value.ClusterListenAddress, options.Value.ReachableAddress);
+            (plane.Port, plane.AdvertisedPort) = (options.Value.DataPort, options.Value.AdvertisedDataPort);
             (plane.Secret, plane.Certificate) = (options.Value.ClusterSecret, certificate.Certificate);
         });
         silo.UseRedisClustering(_ => { });

@@ -47,6 +47,17 @@ public sealed class SiloOptions
     [Range(0, 65535)]
     public int GatewayPort { get; set; }
 
+    /// <summary>Port tensors of training jobs come in on; 0 for a free one. Default: 0.</summary>
+    [Range(0, 65535)]
+    public int DataPort { get; set; }
+
+    /// <summary>
+    /// Port that other silos reach <see cref="DataPort"/> at, where a container or a proxy in between has it under another number. Silos of this machine go by it too, and so through what is in
+    /// between. Default: the same.
+    /// </summary>
+    [Range(1, 65535)]
+    public int? AdvertisedDataPort { get; set; }
+
     /// <summary>Port of the HTTP API; 0 for a free one. Default: 8080.</summary>
     [Range(0, 65535)]
     public int HttpPort { get; set; } = 8080;

@@ -16,6 +16,12 @@ public sealed class DataPlaneOptions
     /// <summary>The address other silos are told. Default: <see cref="Address"/>.</summary>
     public IPAddress? AdvertisedAddress { get; set; }
 
+    /// <summary>The port listened on; 0 for a free one. Default: 0.</summary>
+    public int Port { get; set; }
+
+    /// <summary>The port other silos are told, also those of this machine, which then use no Unix-domain socket. Default: the port listened on.</summary>
+    public int? AdvertisedPort { get; set; }
+
     /// <summary>What all silos of the cluster know, at least 16 characters. Default: none, on loopback only.</summary>
     public string? Secret { get; set; }
 
@@ -58,6 +64,9 @@ internal sealed partial class DataPlane(IOptions<DataPlaneOptions> options, ILoc
                     Name = Name,
                     BindAddress = options.Value.Address,
                     AdvertisedAddress = options.Value.AdvertisedAddress,
+                    Port = options.Value.Port,
+                    AdvertisedPort = options.Value.AdvertisedPort,
+                    UnixSockets = options.Value.AdvertisedPort is null,
                     Secret = options.Value.Secret,
                     Certificate = options.Value.Certificate,
                     Lease = options.Value.Lease,

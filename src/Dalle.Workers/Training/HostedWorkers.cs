@@ -211,12 +211,12 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
     }
 
     /// <summary>
-    /// Keeps the state that the last update has left, here alone: another host was lost, and nothing needs to be computed again of which all pieces are left. In the middle of a scheduled
-    /// checkpoint error buffers may be those before it here and those after it elsewhere, which an exact recovery cannot use.
+    /// Keeps the state that the last update has left, here alone: another host was lost, or the job's own silo, and nothing needs to be computed again of which all pieces are left. In the
+    /// middle of a scheduled checkpoint error buffers may be those before it here and those after it elsewhere, which an exact recovery cannot use.
     /// </summary>
     public void KeepLast()
     {
-        if (!Alone && (!_sharesErrors || _context.Spec.Recovery == RecoveryMode.Continue))
+        if (!_sharesErrors || _context.Spec.Recovery == RecoveryMode.Continue)
         {
             KeepOwn(_updates.Trainer.Step);
         }

@@ -24,10 +24,11 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <param name="dataFolder">Its own.</param>
     /// <param name="secret">The cluster's.</param>
     /// <param name="join">Whom to join; null for a new cluster.</param>
-    public static Task<SiloProcess> StartInCluster(string dataFolder, string secret, string? join = null)
+    /// <param name="variables">Set in its environment, beside the secret.</param>
+    public static Task<SiloProcess> StartInCluster(string dataFolder, string secret, string? join = null, params IReadOnlyList<(string Name, string Value)> variables)
     {
         string[] arguments = ["silo", "--http-port", "0", "--data-dir", dataFolder];
-        return Start(RunningDalle.StartWith([("DALLE_CLUSTERSECRET", secret)], [.. arguments, .. join is null ? [] : (string[])["--join", join]]), dataFolder, options: null);
+        return Start(RunningDalle.StartWith([("DALLE_CLUSTERSECRET", secret), .. variables], [.. arguments, .. join is null ? [] : (string[])["--join", join]]), dataFolder, options: null);
     }
 
     private static async Task<SiloProcess> Start(RunningDalle process, string dataFolder, DalleClientOptions? options)

@@ -104,6 +104,36 @@ public sealed class TrainingJobLossTests(GrainCluster cluster) : ScriptedJob(clu
     }
 
     [Fact]
+    public async Task Job_WhoseSilosLoseEachOtherAgain_GoesOnWithoutOne()
+    {
+        await Job.Start(Spec with { Replicas = 2 }, Token);
+        Done(TrainingStage.Prepare);
+        Done(TrainingStage.Tokenizer);
+        var lease = await NextEpoch(after: 2);
+        for (var losses = 0; losses < 2; losses++)
+        {
+            Assert.Equal(2, lease.Placement.Hosts.Count);
+            Script.Say(new PeerLostReport(lease.Placement.Hosts[1].Silo, Gone: true, "no connection came about in time"));
+            lease = await NextEpoch(lease.Epoch);
+        }
+
+        Assert.Equal((TrainingStage.DiscreteVae, 1), (lease.Stage, lease.Placement.Hosts.Count));
+        await Job.Cancel(Token);
+
+        // Each host begins every lease.
+        async Task<StageLease> NextEpoch(long after)
+        {
+            StageLease next;
+            do
+            {
+                next = await Script.NextLease(Token);
+            }
+            while (next.Epoch <= after);
+            return next;
+        }
+    }
+
+    [Fact]
     public async Task Job_WhoseWorkerStopsUnasked_IsLeasedAgain_FromWhatItSaved()
     {
         await StartAt(TrainingStage.DiscreteVae);

@@ -34,6 +34,8 @@ public sealed class WorkerCluster : IAsyncLifetime
 
     public IWorkerGrain Worker(string job) => _cluster.Client.GetGrain<IWorkerGrain>(new JobSilo(job, Silo).ToString());
 
+    public IShardGrain Shards(string job) => _cluster.Client.GetGrain<IShardGrain>(new JobSilo(job, Silo).ToString());
+
     private string Silo => _cluster.Silos[0].SiloAddress.ToParsableString();
 
     /// <summary>A lease of the test preset: 25 updates of either network, a checkpoint after every 5, of which 2 are kept.</summary>

@@ -109,6 +109,28 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
         });
     }
 
+    /// <summary>As when the job's own silo was lost: nothing that it has told of is done again.</summary>
+    [Fact]
+    public async Task Run_ThatIsLeft_KeepsItsLastUpdate_ForTheNextEpoch()
+    {
+        var told = 0;
+        await foreach (var report in cluster.Worker(_job).Run(Endless(epoch: 1), Token).WithBatchSize(1).WithCancellation(Token))
+        {
+            if (report is ProgressReport { Event: DiscreteVaeStepCompleted done })
+            {
+                told = done.Step;
+                break;
+            }
+        }
+
+        var kept = (await cluster.Shards(_job).Begin(2, Token)).Snapshots[0];
+        var next = Endless(epoch: 2) with { Snapshot = new RestorePoint(kept.Step, [], LostErrors: false) };
+        var goesOn = await cluster.Worker(_job).Run(next, Token).WithBatchSize(1).FirstAsync(Token);
+
+        Assert.InRange(kept.Step, told, int.MaxValue);
+        Assert.Equal(kept.Step, Assert.IsType<StageStarted>(Assert.IsType<ProgressReport>(goesOn).Event).FromStep);
+    }
+
     [Fact]
     public async Task Run_ThatIsLeft_Ends_AndDiscardDeletesTheJobsFiles()
     {
