@@ -1,5 +1,6 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
+using Dalle.Model.Tests.Native;
 using Dalle.Model.Tests.Training;
 using Dalle.Model.Training;
 using TorchSharp;
