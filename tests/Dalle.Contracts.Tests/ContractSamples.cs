@@ -100,6 +100,7 @@ internal static class ContractSamples
         new ShardHoldings(Address, 2, true, [Snapshot]),
         Snapshot,
         Snapshot.Pieces[0],
+        new WorkerCounts(2, 3),
         RestorePoint,
         RestorePoint.Transfers[0],
         new ProgressReport(Prior),

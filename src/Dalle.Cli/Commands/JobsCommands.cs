@@ -15,7 +15,7 @@ internal static class JobsCommands
         OnJob("show", "Show where a job stands.", Show),
         CreateWatch(),
         OnJob("pause", "Stop a job at the next update, with a checkpoint.", Pause),
-        OnJob("resume", "Go on with a paused or failed job from its last checkpoint.", Resume),
+        CreateResume(),
         OnJob("cancel", "End a job for good.", Cancel),
     };
 
@@ -32,6 +32,17 @@ internal static class JobsCommands
         var command = OnJob("watch", "Follow a job until it ends.", (parsed, context, cluster, job, cancellationToken) =>
             Watch(context, cluster, job, parsed.GetValue(previews)?.FullName, cancellationToken));
         command.Add(previews);
+        return command;
+    }
+
+    private static Command CreateResume()
+    {
+        var replicas = new Option<int?>("--replicas") { Description = "Copies of the parameters from now on. Default: as many as before.", HelpName = "N" }.AtLeast(1);
+        var shards = new Option<int?>("--shards") { Description = "Workers that share the parameters of each copy from now on. Default: as many as before.", HelpName = "N" }.AtLeast(1);
+        var command = OnJob("resume", "Go on with a paused or failed job from its last checkpoint.", (parsed, context, cluster, job, cancellationToken) =>
+            Resume(context, cluster, job, new(parsed.GetValue(replicas), parsed.GetValue(shards)), cancellationToken));
+        command.Add(replicas);
+        command.Add(shards);
         return command;
     }
 
@@ -114,9 +125,9 @@ internal static class JobsCommands
     }
 
     /// <summary>A silo of its own goes on by itself; one in this process must stay until the job ends.</summary>
-    private static async Task<int> Resume(CommandContext context, ClusterConnection cluster, string job, CancellationToken cancellationToken)
+    private static async Task<int> Resume(CommandContext context, ClusterConnection cluster, string job, WorkerCounts workers, CancellationToken cancellationToken)
     {
-        await cluster.Client.Resume(job, cancellationToken);
+        await cluster.Client.Resume(job, workers, cancellationToken);
         return cluster.IsEmbedded ? await Watch(context, cluster, job, previews: null, cancellationToken) : await Report(context, cluster, job, cancellationToken);
     }
 

@@ -1,5 +1,6 @@
 using Dalle.Collectives.Sharding;
 using Dalle.Model.Parameters;
+using static TorchSharp.torch;
 
 namespace Dalle.Collectives.Compression;
 
@@ -91,6 +92,32 @@ public sealed class CompressionPlan
 
     /// <inheritdoc cref="CompressedRuns"/>
     internal IReadOnlyList<Run> UncompressedRuns { get; }
+
+    /// <summary>Copies of an error buffer the rows that another plan, of the same network, compresses too.</summary>
+    /// <param name="error_C">This plan's error buffer, float32 <c>[n]</c>.</param>
+    /// <param name="target">Another plan.</param>
+    /// <param name="target_C">Its error buffer.</param>
+    public void CopyRows(Tensor error_C, CompressionPlan target, Tensor target_C)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        var offsets = Compressed.ToDictionary(piece => piece.Slice.Name, StringComparer.Ordinal);
+        foreach (var (slice, offset) in target.Compressed)
+        {
+            if (!offsets.TryGetValue(slice.Name, out var own))
+            {
+                continue;
+            }
+
+            var first = Math.Max(slice.FirstRow, own.Slice.FirstRow);
+            var count = (Math.Min(slice.FirstRow + slice.Rows, own.Slice.FirstRow + own.Slice.Rows) - first) * slice.RowLength;
+            if (count > 0)
+            {
+                target_C.narrow(0, offset + ((first - slice.FirstRow) * slice.RowLength), count)
+                    .copy_(error_C.narrow(0, own.Offset + ((first - own.Slice.FirstRow) * slice.RowLength), count));
+            }
+        }
+    }
 
     private static List<Run> Merge(IReadOnlyList<(ShardSlice Slice, long Offset)> pieces)
     {

@@ -17,9 +17,11 @@ public interface ITrainingJobGrain : IGrainWithStringKey
     Task Pause(CancellationToken cancellationToken = default);
 
     /// <summary>Goes on with a paused or failed job from its last checkpoint. A no-op while it runs.</summary>
+    /// <param name="workers">How many workers there are from now on, which is then part of the job's spec; null for as many as before.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="NotFoundException">No such job was started.</exception>
-    /// <exception cref="InvalidRequestException">The job has ended.</exception>
-    Task Resume(CancellationToken cancellationToken = default);
+    /// <exception cref="InvalidRequestException">The job has ended, or runs with another number of workers than is asked for, or that is not valid.</exception>
+    Task Resume(WorkerCounts? workers = null, CancellationToken cancellationToken = default);
 
     /// <summary>Ends the job for good and deletes its working files. Repeating the call is a no-op.</summary>
     /// <exception cref="NotFoundException">No such job was started.</exception>

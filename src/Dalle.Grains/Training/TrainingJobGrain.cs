@@ -113,14 +113,20 @@ internal sealed partial class TrainingJobGrain(
         await _drive.WaitAsync(cancellationToken);
     }
 
-    public Task Resume(CancellationToken cancellationToken = default) => InTurn(
+    public Task Resume(WorkerCounts? workers = null, CancellationToken cancellationToken = default) => InTurn(
         async () =>
         {
             RequireStarted();
-            if (job.State.Resume() is var next && next != job.State)
+            if (job.State.Resume(workers) is var next && next != job.State)
             {
                 // The phase is told, and may be answered, before the drive has come to its end.
                 await _drive.WaitAsync(cancellationToken);
+                if (next.Spec != job.State.Spec)
+                {
+                    // What silos have in memory is cut for other workers.
+                    await silos.Release(JobId, silos.Active, cancellationToken);
+                }
+
                 await Save(next);
                 await Run();
             }

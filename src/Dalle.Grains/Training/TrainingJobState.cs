@@ -93,10 +93,21 @@ public sealed record TrainingJobState
     public TrainingJobState Pause() => Phase == TrainingPhase.Running ? this with { Phase = TrainingPhase.Paused } : this;
 
     /// <summary>Goes on from the last checkpoint.</summary>
-    /// <exception cref="InvalidRequestException">The job has ended.</exception>
-    public TrainingJobState Resume() => Ended
-        ? throw new InvalidRequestException($"The job is {Phase.ToString().ToLowerInvariant()}; only a paused or failed job can be resumed.")
-        : this with { Phase = TrainingPhase.Running, Failure = null };
+    /// <param name="workers">How many workers there are from now on; null for as many as before.</param>
+    /// <exception cref="InvalidRequestException">The job has ended, or runs with other workers, or cannot have so many.</exception>
+    public TrainingJobState Resume(WorkerCounts? workers = null)
+    {
+        if (Ended)
+        {
+            throw new InvalidRequestException($"The job is {Phase.ToString().ToLowerInvariant()}; only a paused or failed job can be resumed.");
+        }
+
+        var spec = Spec! with { Replicas = workers?.Replicas ?? Spec!.Replicas, Shards = workers?.Shards ?? Spec!.Shards };
+        spec.Validate();
+        return spec == Spec || Rests
+            ? this with { Spec = spec, Phase = TrainingPhase.Running, Failure = null }
+            : throw new InvalidRequestException($"The job runs with {Spec!.Replicas} x {Spec.Shards} workers. Pause it, then resume it with {spec.Replicas} x {spec.Shards}.");
+    }
 
     /// <exception cref="InvalidRequestException">The job has completed.</exception>
     public TrainingJobState Cancel() => Phase == TrainingPhase.Completed

@@ -25,6 +25,7 @@ namespace Dalle.Silo.Http;
 [JsonSerializable(typeof(ModelObject))]
 [JsonSerializable(typeof(ObjectList<ModelObject>))]
 [JsonSerializable(typeof(JobRequest))]
+[JsonSerializable(typeof(ResumeRequest))]
 [JsonSerializable(typeof(JobObject))]
 [JsonSerializable(typeof(ObjectList<JobObject>))]
 [JsonSerializable(typeof(TrainingEvent))]

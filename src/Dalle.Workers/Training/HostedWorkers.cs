@@ -48,7 +48,7 @@ internal sealed class HostedWorkers<TBatch> : IDisposable
         _exchange = new(grid, rows, updates.Trainer, compression, context.Spec.Seed, transport, epoch);
         _snapshots = new(grid, transport, epoch);
         _pieces = new(rows, updates.Trainer);
-        _checkpoints = new(grid, _exchange, _pieces, updates.Trainer);
+        _checkpoints = new(grid, _exchange, _pieces, updates.Trainer, rows.Plan.Specs, compression);
     }
 
     /// <summary>Whether this host reports for all.</summary>

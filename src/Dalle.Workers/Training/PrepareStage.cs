@@ -14,7 +14,7 @@ internal sealed class PrepareStage : IStage
     public async Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken)
     {
         context.Preset.Validate();
-        RequireRowsForEachWorker(context);
+        BatchRows.RequireForEachWorker(context);
 
         // A graphics card that is too small refuses by itself. What a silo gets at least is one ordinal.
         foreach (var stage in context.DeviceType == DeviceType.CPU ? (TrainingStage[])[TrainingStage.DiscreteVae, TrainingStage.Prior] : [])
@@ -32,15 +32,5 @@ internal sealed class PrepareStage : IStage
         context.KeepPlan(dataset);
         await context.Report(new StageAdvanced(Stage, dataset.TrainingCount, dataset.TrainingCount));
         return new DoneReport();
-    }
-
-    private static void RequireRowsForEachWorker(StageContext context)
-    {
-        var (workers, batch) = (context.Lease.Placement.Workers, Math.Min(context.DiscreteVaeTraining.BatchSize, context.PriorTraining.BatchSize));
-        if (workers > batch)
-        {
-            throw new InvalidDataException(
-                $"Preset '{context.Preset.Name}' has batches of {batch}, which {context.Spec.Replicas} x {context.Spec.Shards} workers cannot share. Ask for at most {batch} workers, replicas times shards.");
-        }
     }
 }

@@ -1,11 +1,12 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Dalle.Collectives.Compression;
 using Dalle.Collectives.Transport;
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Training;
+using Dalle.Model.Parameters;
 using Dalle.Model.Safetensors;
 using Dalle.Model.Training;
-using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
 namespace Dalle.Workers.Training;
@@ -15,7 +16,8 @@ namespace Dalle.Workers.Training;
 /// durable, by the host that leads.
 /// </summary>
 /// <remarks>Used only on the device's thread, which waits for the other hosts.</remarks>
-internal sealed class SharedCheckpoint(WorkerGrid grid, GradientExchange exchange, StatePieces pieces, IShardedTrainer trainer)
+internal sealed class SharedCheckpoint(
+    WorkerGrid grid, GradientExchange exchange, StatePieces pieces, IShardedTrainer trainer, IReadOnlyList<ParameterSpec> specs, CompressionSettings compression)
 {
     /// <summary>Numbers that tell length and hash of a file, or by zeros that there is none.</summary>
     private const int SealWords = 5;
@@ -23,7 +25,7 @@ internal sealed class SharedCheckpoint(WorkerGrid grid, GradientExchange exchang
     /// <summary>Of each worker: a seal of its state and one of its error buffer.</summary>
     private const int WorkerWords = 2 * SealWords;
 
-    /// <summary>Restores what of a checkpoint is held here.</summary>
+    /// <summary>Restores what of a checkpoint is held here, by however many workers it was written.</summary>
     /// <param name="folder">Where it is.</param>
     /// <param name="checkpoint">Which.</param>
     /// <exception cref="SafetensorsException">It cannot be read; no part of the network was changed.</exception>
@@ -32,9 +34,10 @@ internal sealed class SharedCheckpoint(WorkerGrid grid, GradientExchange exchang
         using var reader = Checkpoint.Open(folder, checkpoint.Stage.ToString());
         using var scope = NewDisposeScope();
         reader.ReadAllInto(trainer.NamedState().Select(part => new CheckpointTarget(part.Name, part.Tensor, pieces.FirstRow(part.Name, grid.Own.FirstOrdinal))));
+        var errors = new CheckpointErrors(reader, grid, specs, compression);
         foreach (var (replica, ordinal) in exchange.HasErrors ? Own : [])
         {
-            exchange.WriteError(replica, ordinal, ReadError(reader, replica, ordinal));
+            exchange.WriteError(replica, ordinal, errors.Read(replica, ordinal));
         }
     }
 
@@ -74,27 +77,16 @@ internal sealed class SharedCheckpoint(WorkerGrid grid, GradientExchange exchang
     {
         // Shared out once for all replicas that are here.
         var error = scheduled && replica == grid.Own.FirstReplica ? exchange.ShareErrors(step, ordinal, cancellationToken) : exchange.ReadError(replica, ordinal);
-        return scheduled && replica > 0 ? null : Checkpoint.WriteFile(folder, ErrorFile(replica, ordinal, scheduled), step, [("error", error)]);
-    }
-
-    private Tensor ReadError(CheckpointReader reader, int replica, int ordinal)
-    {
-        var own = ErrorFile(replica, ordinal, scheduled: false);
-        var isOwn = reader.OtherFiles.Contains(own, StringComparer.Ordinal);
-        using var file = reader.OpenFile(isOwn ? own : ErrorFile(replica, ordinal, scheduled: true));
-        var error_C = file.Read("error");
-        return isOwn ? error_C : error_C.div_(Number(grid.Replicas));
+        return scheduled && replica > 0 ? null : Checkpoint.WriteFile(folder, CheckpointErrors.FileOf(replica, ordinal, scheduled), step, [("error", error)]);
     }
 
     private IEnumerable<CheckpointFile> FilesOf(int worker, ulong[] seals, bool scheduled)
     {
         var (replica, ordinal) = (worker / grid.Shards, worker % grid.Shards);
         var state = FileOf(Checkpoint.StateFile(ordinal), seals.AsSpan(worker * WorkerWords, SealWords));
-        var error = FileOf(ErrorFile(replica, ordinal, scheduled), seals.AsSpan((worker * WorkerWords) + SealWords, SealWords));
+        var error = FileOf(CheckpointErrors.FileOf(replica, ordinal, scheduled), seals.AsSpan((worker * WorkerWords) + SealWords, SealWords));
         return ((CheckpointFile?[])[state, error]).OfType<CheckpointFile>();
     }
-
-    private static string ErrorFile(int replica, int ordinal, bool scheduled) => scheduled ? $"error-{ordinal}.safetensors" : $"error-{replica}-{ordinal}.safetensors";
 
     private static ulong[] SealOf(CheckpointFile? file)
     {

@@ -77,7 +77,7 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
     {
         if (context.Shards.Take() is { } kept)
         {
-            if (reuse && kept is OpenTraining open && open.Stage == Stage && (open.Rows.FirstOrdinal, open.Rows.Ordinals) == (rows.FirstOrdinal, rows.Ordinals))
+            if (reuse && kept is OpenTraining open && open.Stage == Stage && (open.Rows.FirstOrdinal, open.Rows.Ordinals, open.Rows.Plan.Shards.Count) == (rows.FirstOrdinal, rows.Ordinals, rows.Plan.Shards.Count))
             {
                 return open;
             }
@@ -85,6 +85,7 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
             await kept.DisposeAsync();
         }
 
+        BatchRows.RequireForEachWorker(context);
         if (context.DeviceType == TorchSharp.DeviceType.CPU)
         {
             TrainingMemory.Require(context.Preset, Stage, context.Spec.ThreadsPerWorker, rows.Plan.Shards.Count, rows.Ordinals, TrainingMemory.Available());

@@ -69,4 +69,15 @@ internal readonly record struct BatchRows(int First, int Count)
         var (first, end) = ((int)((long)batch * worker / workers), (int)((long)batch * (worker + 1) / workers));
         return new(first, end - first);
     }
+
+    /// <exception cref="InvalidDataException">The job has more workers than a batch has rows.</exception>
+    public static void RequireForEachWorker(StageContext context)
+    {
+        var (workers, batch) = (context.Lease.Placement.Workers, Math.Min(context.DiscreteVaeTraining.BatchSize, context.PriorTraining.BatchSize));
+        if (workers > batch)
+        {
+            throw new InvalidDataException(
+                $"Preset '{context.Preset.Name}' has batches of {batch}, which {context.Spec.Replicas} x {context.Spec.Shards} workers cannot share. Ask for at most {batch} workers, replicas times shards.");
+        }
+    }
 }

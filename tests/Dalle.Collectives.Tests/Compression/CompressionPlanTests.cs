@@ -4,6 +4,7 @@ using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using static Dalle.Collectives.Tests.Compression.ReplicaGroup;
+using static TorchSharp.torch;
 
 namespace Dalle.Collectives.Tests.Compression;
 
@@ -48,6 +49,36 @@ public sealed class CompressionPlanTests
             // One batch for each of a layer's four matrices, which lie equally far apart.
             Assert.All(plan.Batches, batch => Assert.True(batch.Size == preset.Transformer.Layers && batch.Stride is not null || ordinals == 3));
         }
+    }
+
+    // 40 rows by halves and by thirds, and of "b" a third (14 or 13 rows of 20) that does not pay any more at rank 8.
+    [Fact]
+    public void CopyRows_BringsEveryRowToWhereItIsCompressedNow()
+    {
+        using var scope = NewDisposeScope();
+        ParameterSpec[] specs = [Weight("a", 40, 64), Weight("b", 40, 20)];
+        var (halves, thirds) = (Plans(2), Plans(3));
+        var whole = specs.ToDictionary(spec => spec.Name, spec => ones(spec.Shape).flatten().cumsum(0).view(spec.Shape));
+        var written = halves.Select(plan => Buffer(plan, (name, rows) => whole[name].narrow(0, rows.First, rows.Count))).ToArray();
+
+        foreach (var third in thirds)
+        {
+            var error_C = zeros(third.CompressedCount);
+            foreach (var (plan, half_C) in halves.Zip(written))
+            {
+                plan.CopyRows(half_C, third, error_C);
+            }
+
+            Assert.Equal(Buffer(third, (name, rows) => whole[name].narrow(0, rows.First, rows.Count)).data<float>().ToArray(), error_C.data<float>().ToArray());
+        }
+
+        Assert.Equal([2, 2], halves.Select(plan => plan.Compressed.Count));
+        Assert.Contains(thirds, plan => plan.Compressed.Count == 1);
+
+        CompressionPlan[] Plans(int shards) => [.. new ShardPlan(specs, shards).Shards.Select(shard => new CompressionPlan(shard, new(8)))];
+
+        static Tensor Buffer(CompressionPlan plan, Func<string, (long First, long Count), Tensor> rows) =>
+            cat([.. plan.Compressed.Select(piece => rows(piece.Slice.Name, (piece.Slice.FirstRow, piece.Slice.Rows)).flatten())]);
     }
 
     [Fact]

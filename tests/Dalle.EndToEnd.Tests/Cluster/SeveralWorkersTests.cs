@@ -81,6 +81,28 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
     }
 
     [Fact]
+    public async Task Job_PausedWithFourWorkers_GoesOnWithOthers()
+    {
+        await _cluster.Start(2);
+        var job = await Submit();
+        await Watch(job).Until(next => next is PriorStepCompleted { Step: > 20 });
+        foreach (var workers in (WorkerCounts[])[new(Replicas: 1, Shards: 3), new(Replicas: 3, Shards: 1)])
+        {
+            await First.Client.Pause(job, Token);
+            var paused = await First.Client.GetStatus(job, Token);
+            await First.Client.Resume(job, workers, Token);
+            var watching = new JobWatch(First.Client, job);
+            await watching.Until(next => next is PriorStepCompleted step && step.Step > paused.Step);
+            Assert.Equal((workers.Replicas, workers.Shards), ((await First.Client.GetStatus(job, Token)).Spec.Replicas, (await First.Client.GetStatus(job, Token)).Spec.Shards));
+        }
+
+        var events = await Finish(job);
+
+        Assert.Contains(events, next => next is ModelPublished);
+        JobWatch.AssertNeverBack(events);
+    }
+
+    [Fact]
     public async Task Job_AllOfWhoseSilosAreKilled_GoesOnFromItsLastCheckpoint_ToTheSameBytes()
     {
         await _cluster.Start(2);

@@ -66,6 +66,21 @@ public sealed class LostSiloTests(GrainCluster cluster) : SharedJob(cluster)
     }
 
     [Fact]
+    public async Task SilosThatAnswer_ButLoseEachOtherAgain_AreLeftToOneOfThem()
+    {
+        var lease = await Start(2, 1);
+        var (leader, follower) = (Names(lease)[0], Names(lease)[1]);
+        Host(leader).Worker.Say(new PeerLostReport(follower, Gone: true, "no connection came about in time"));
+        lease = await NextLease(leader, follower);
+
+        Host(leader).Worker.Say(new PeerLostReport(follower, Gone: true, "no connection came about in time"));
+
+        var next = await NextOfOne(lease);
+        Assert.Equal((TrainingStage.DiscreteVae, $"{leader} has 0-1/0"), (next.Stage, Text(next.Placement)));
+        await End(next);
+    }
+
+    [Fact]
     public async Task SiloThatBreaksOff_CountsAsLost_AndTheOtherIsLeft()
     {
         var lease = await StartPrior(2, 1);

@@ -71,7 +71,7 @@ public sealed class NewcomerTests(GrainCluster cluster) : SharedJob(cluster), IA
         var fit = await Join();
         var next = await NextLease(leader, follower, fit);
         await Job.Pause(Token);
-        await Job.Resume(Token);
+        await Job.Resume(cancellationToken: Token);
         var resumed = await NextLease(leader, follower, fit, unfit);
         var events = await End(resumed);
 

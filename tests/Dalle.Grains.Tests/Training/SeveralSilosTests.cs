@@ -60,7 +60,7 @@ public sealed class SeveralSilosTests(GrainCluster cluster) : SharedJob(cluster)
         Assert.Equal((lease.Epoch, StateKeeping.Checkpoint), await Host(follower).Worker.NextStop(Token));
         Assert.Equal(TrainingPhase.Paused, (await Job.GetStatus(Token)).Phase);
 
-        await Job.Resume(Token);
+        await Job.Resume(cancellationToken: Token);
         var resumed = await NextLease(leader, follower);
         Assert.Equal((lease.Epoch + 1, 7), (resumed.Epoch, resumed.Checkpoint!.Step));
         AssertTold(resumed, fromStep: 7, "the job was begun", await End(resumed));

@@ -54,7 +54,7 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
         var paused = await Job.GetStatus(Token);
         Assert.Equal("checkpoint 7, Paused (paused on request)", Text((await Watch())[^2..]));
 
-        await Job.Resume(Token);
+        await Job.Resume(cancellationToken: Token);
         var resumed = await Script.NextLease(Token);
         DoneFrom(stage);
         await Watch();
@@ -80,7 +80,7 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
         await Script.Discarded.Task.WaitAsync(Token);
         Assert.Equal("Cancelled", Text((await Watch())[^1..]));
         Assert.Equal((TrainingPhase.Cancelled, stage), ((await Job.GetStatus(Token)).Phase, (await Job.GetStatus(Token)).Stage));
-        await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Resume(Token));
+        await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Resume(cancellationToken: Token));
         await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Pause(Token));
     }
 
@@ -107,7 +107,7 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
                 {
                     if (item is PhaseChanged { Phase: TrainingPhase.Paused })
                     {
-                        await Job.Resume(Token);
+                        await Job.Resume(cancellationToken: Token);
                         break;
                     }
                 }
@@ -155,7 +155,7 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
     {
         await Assert.ThrowsAsync<NotFoundException>(() => Job.GetStatus(Token));
         await Assert.ThrowsAsync<NotFoundException>(() => Job.Pause(Token));
-        await Assert.ThrowsAsync<NotFoundException>(() => Job.Resume(Token));
+        await Assert.ThrowsAsync<NotFoundException>(() => Job.Resume(cancellationToken: Token));
         await Assert.ThrowsAsync<NotFoundException>(() => Job.Cancel(Token));
         await Assert.ThrowsAsync<NotFoundException>(() => Watch());
         var error = await Assert.ThrowsAsync<InvalidRequestException>(() => Job.Start(Spec with { PriorUpdates = 0 }, Token));

@@ -61,7 +61,7 @@ public sealed class TrainingJobLossTests(GrainCluster cluster) : ScriptedJob(clu
         Assert.Equal((TrainingPhase.Failed, "the shard has changed"), ((await Job.GetStatus(Token)).Phase, (await Job.GetStatus(Token)).Failure));
         Assert.Equal(3, Script.Leases.Count);
 
-        await Job.Resume(Token);
+        await Job.Resume(cancellationToken: Token);
         var resumed = await Script.NextLease(Token);
         Assert.Equal(10, resumed.Checkpoint!.Step);
         Assert.Null((await Job.GetStatus(Token)).Failure);
@@ -101,36 +101,6 @@ public sealed class TrainingJobLossTests(GrainCluster cluster) : ScriptedJob(clu
 
         Assert.EndsWith("prior 15, Failed (Prior was tried 5 times without progress: loss after the checkpoint)", Text(await Watch()), StringComparison.Ordinal);
         Assert.Equal([.. Enumerable.Repeat<int?>(null, 5), 10, 10, 10, 10], Script.Leases.Where(lease => lease.Stage == TrainingStage.Prior).Select(lease => lease.Checkpoint?.Step));
-    }
-
-    [Fact]
-    public async Task Job_WhoseSilosLoseEachOtherAgain_GoesOnWithoutOne()
-    {
-        await Job.Start(Spec with { Replicas = 2 }, Token);
-        Done(TrainingStage.Prepare);
-        Done(TrainingStage.Tokenizer);
-        var lease = await NextEpoch(after: 2);
-        for (var losses = 0; losses < 2; losses++)
-        {
-            Assert.Equal(2, lease.Placement.Hosts.Count);
-            Script.Say(new PeerLostReport(lease.Placement.Hosts[1].Silo, Gone: true, "no connection came about in time"));
-            lease = await NextEpoch(lease.Epoch);
-        }
-
-        Assert.Equal((TrainingStage.DiscreteVae, 1), (lease.Stage, lease.Placement.Hosts.Count));
-        await Job.Cancel(Token);
-
-        // Each host begins every lease.
-        async Task<StageLease> NextEpoch(long after)
-        {
-            StageLease next;
-            do
-            {
-                next = await Script.NextLease(Token);
-            }
-            while (next.Epoch <= after);
-            return next;
-        }
     }
 
     [Fact]

@@ -70,6 +70,18 @@ public sealed class TrainingJobStateTests
         Assert.Throws<InvalidRequestException>(() => (Running with { Phase = phase }).Resume());
 
     [Fact]
+    public void Resume_WithOtherWorkers_ChangesTheSpecOfAJobThatRests()
+    {
+        var running = Running;
+        var state = (running with { Phase = TrainingPhase.Paused }).Resume(new(Replicas: 3));
+
+        Assert.Equal((3, running.Spec!.Shards, TrainingPhase.Running), (state.Spec!.Replicas, state.Spec.Shards, state.Phase));
+        Assert.Equal(running, running.Resume(new(running.Spec.Replicas, running.Spec.Shards)));
+        Assert.Throws<InvalidRequestException>(() => running.Resume(new(Shards: 5)));
+        Assert.Throws<InvalidRequestException>(() => (running with { Phase = TrainingPhase.Failed }).Resume(new(Shards: 0)));
+    }
+
+    [Fact]
     public void Cancel_OfACompletedJob_IsRefused() =>
         Assert.Throws<InvalidRequestException>(() => (Running with { Phase = TrainingPhase.Completed }).Cancel());
 

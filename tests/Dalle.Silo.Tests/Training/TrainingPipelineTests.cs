@@ -55,7 +55,7 @@ public sealed class TrainingPipelineTests
 
         await job.Pause(Token);
         var paused = await job.GetStatus(Token);
-        await job.Resume(Token);
+        await job.Resume(cancellationToken: Token);
         await Completed(job);
         var resumed = await Model(silo);
 

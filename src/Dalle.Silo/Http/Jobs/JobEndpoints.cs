@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Routing;
 
 namespace Dalle.Silo.Http.Jobs;
@@ -28,7 +29,10 @@ internal static class JobEndpoints
         var job = jobs.MapGroup("/{id}").Refuses(StatusCodes.Status404NotFound);
         job.MapGet("", Get).WithName("retrieveJob").WithSummary("Show where a job stands.");
         MapCommand(job, "pause", "Stop a job at the next update, with a checkpoint; answers once that is durable.", (client, id, token) => client.Pause(id, token));
-        MapCommand(job, "resume", "Go on with a paused or failed job from its last checkpoint.", (client, id, token) => client.Resume(id, token));
+        job.MapPost("/resume", Resume)
+            .WithName("resumeJob")
+            .WithSummary("Go on with a paused or failed job from its last checkpoint, with another number of workers if one is given.")
+            .Refuses(StatusCodes.Status400BadRequest, StatusCodes.Status409Conflict);
         MapCommand(job, "cancel", "End a job for good.", (client, id, token) => client.Cancel(id, token));
         job.MapGet("/events", Watch)
             .WithName("watchJob")
@@ -50,6 +54,14 @@ internal static class JobEndpoints
             .WithName($"{verb}Job")
             .WithSummary(summary)
             .Refuses(StatusCodes.Status409Conflict);
+
+    private static async Task<Ok<JobObject>> Resume(
+        string id, [FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] ResumeRequest? body, DalleClient client, CancellationToken cancellationToken)
+    {
+        await Find(client, id, cancellationToken);
+        await client.Resume(id, body?.ToCounts(), cancellationToken);
+        return TypedResults.Ok(JobObject.Of(await Find(client, id, cancellationToken)));
+    }
 
     private static async Task<Created<JobObject>> Submit(JobRequest body, DalleClient client, NamedDatasets datasets, CancellationToken cancellationToken)
     {
