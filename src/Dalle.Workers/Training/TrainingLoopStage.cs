@@ -43,8 +43,23 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
         }
     }
 
-    public async Task Prepare(StageContext context, CancellationToken cancellationToken) =>
-        await context.Shards.Keep(await Open(context, Place(context).Rows, reuse: true, cancellationToken));
+    public async Task Prepare(StageContext context, CancellationToken cancellationToken)
+    {
+        var (grid, rows) = Place(context);
+        var open = await Open(context, rows, reuse: true, cancellationToken);
+        try
+        {
+            open.Updates.Grid = grid;
+            await Rehearse(context, open.Updates, cancellationToken);
+        }
+        catch
+        {
+            await open.DisposeAsync();
+            throw;
+        }
+
+        await context.Shards.Keep(open);
+    }
 
     /// <summary>The network's declaration.</summary>
     protected abstract IReadOnlyList<ParameterSpec> Declare(StageContext context);
@@ -57,6 +72,14 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
 
     /// <summary>Allocates the trainer, on the device's thread.</summary>
     protected abstract IUpdates<TBatch> Create(StageContext context, TSource source, HeldRows rows, Device device);
+
+    // A process computes its first gradients several times as slowly as the next ones. Those here are forgotten.
+    private static async Task Rehearse(StageContext context, IUpdates<TBatch> updates, CancellationToken cancellationToken)
+    {
+        var batch = await Task.Run(() => updates.Prepare(step: 0), cancellationToken);
+        using var rehearsal = new Rehearsal();
+        await context.OnDevice(_ => updates.Gradients(step: 0, batch, rehearsal, measure: true), cancellationToken);
+    }
 
     private async Task<WorkerReport> Run(StageContext context, WorkerGrid grid, OpenTraining open, CancellationToken cancellationToken)
     {

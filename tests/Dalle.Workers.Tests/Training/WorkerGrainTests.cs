@@ -69,6 +69,21 @@ public sealed class WorkerGrainTests(WorkerCluster cluster) : IClassFixture<Work
     }
 
     [Fact]
+    public async Task Stage_OpenedAhead_HasRehearsed_AndEndsWithTheSameBytes()
+    {
+        await cluster.Run($"{_job}-undisturbed", cluster.Lease(TrainingStage.DiscreteVae), null, Token);
+        await Run(cluster.Lease(TrainingStage.DiscreteVae), report =>
+            report is CheckpointReport { Checkpoint.Step: 5 } ? cluster.Worker(_job).Stop(1, StateKeeping.Memory, Token) : Task.CompletedTask);
+        var kept = (await cluster.Shards(_job).Begin(2, Token)).Snapshots[0];
+        var next = cluster.Lease(TrainingStage.DiscreteVae, epoch: 2) with { Snapshot = new RestorePoint(kept.Step, [], LostErrors: false) };
+
+        await cluster.Worker(_job).Prepare(next, Token);
+        await Run(next);
+
+        Assert.Equal(Bytes($"jobs/{_job}-undisturbed/dvae.safetensors"), Bytes($"jobs/{_job}/dvae.safetensors"));
+    }
+
+    [Fact]
     public async Task Stop_OfARunThatHasYetToCome_EndsItAtOnce_AndALaterOneRuns()
     {
         await cluster.Worker(_job).Stop(1, cancellationToken: Token);
