@@ -100,13 +100,10 @@ public sealed class DalleClient : IAsyncDisposable
         _calls.Ask($"Pausing job '{job}'", token => Job(job).Pause(token), cancellationToken, _calls.Options.StopTimeout);
 
     /// <summary>Goes on with a paused or failed job from its last checkpoint.</summary>
-    public Task Resume(string job, CancellationToken cancellationToken = default) => Resume(job, workers: null, cancellationToken);
-
-    /// <summary>Goes on with a paused or failed job from its last checkpoint, with another number of workers.</summary>
     /// <param name="job">The job's id.</param>
     /// <param name="workers">How many workers there are from now on; null for as many as before.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public Task Resume(string job, WorkerCounts? workers, CancellationToken cancellationToken = default) =>
+    public Task Resume(string job, WorkerCounts? workers = null, CancellationToken cancellationToken = default) =>
         _calls.Ask($"Resuming job '{job}'", token => Job(job).Resume(workers, token), cancellationToken);
 
     /// <summary>Ends a job for good and deletes its working files.</summary>

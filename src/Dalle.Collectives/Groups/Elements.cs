@@ -40,7 +40,8 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
 
     /// <summary>All elements of a tensor of 16 or 32 bits each, to be sent and gathered as they are: to be added up they are not.</summary>
     /// <param name="tensor">Any shape; contiguous, on the CPU, less than 2 GiB. Not to be disposed of before the operation has ended.</param>
-    internal static Elements OfBits(Tensor tensor) => new(new TensorElements(tensor).Memory, tensor.ElementSize == sizeof(float) ? ElementFormat.Float32 : ElementFormat.BFloat16);
+    /// <exception cref="ArgumentException">It is another tensor.</exception>
+    internal static Elements OfBits(Tensor tensor) => Of(tensor, ScalarType.Float32, ScalarType.BFloat16, ScalarType.Float16);
 
     /// <summary>All elements of a tensor, which must not be disposed of before the operation has ended.</summary>
     /// <param name="tensor">Any shape; float32 or bfloat16, contiguous, on the CPU, less than 2 GiB.</param>
@@ -48,14 +49,7 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
     public static Elements Of(Tensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        if (tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous() || tensor.dtype is not (ScalarType.Float32 or ScalarType.BFloat16)
-            || tensor.NumberOfElements * tensor.ElementSize > int.MaxValue)
-        {
-            throw new ArgumentException(
-                $"Expected a contiguous float32 or bfloat16 tensor below 2 GiB on the CPU, got {tensor.dtype} [{string.Join(", ", tensor.shape)}] on {tensor.device}.", nameof(tensor));
-        }
-
-        return new(new TensorElements(tensor).Memory, tensor.dtype == ScalarType.Float32 ? ElementFormat.Float32 : ElementFormat.BFloat16);
+        return Of(tensor, ScalarType.Float32, ScalarType.BFloat16);
     }
 
     /// <summary>Whether these are the very same numbers in memory, not only equal ones.</summary>
@@ -65,6 +59,17 @@ public readonly record struct Elements(Memory<byte> Bytes, ElementFormat Format)
     /// <param name="start">The first, counted in numbers.</param>
     /// <param name="count">How many.</param>
     public Elements Slice(int start, int count) => this with { Bytes = Bytes.Slice(start * Size, count * Size) };
+
+    private static Elements Of(Tensor tensor, params ReadOnlySpan<ScalarType> types)
+    {
+        if (tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous() || !types.Contains(tensor.dtype) || tensor.NumberOfElements * tensor.ElementSize > int.MaxValue)
+        {
+            throw new ArgumentException(
+                $"Expected a contiguous {string.Join(" or ", types.ToArray())} tensor below 2 GiB on the CPU, got {tensor.dtype} [{string.Join(", ", tensor.shape)}] on {tensor.device}.", nameof(tensor));
+        }
+
+        return new(new TensorElements(tensor).Memory, tensor.dtype == ScalarType.Float32 ? ElementFormat.Float32 : ElementFormat.BFloat16);
+    }
 
     private sealed class ReinterpretedMemory<T>(Memory<T> values) : MemoryManager<byte>
         where T : unmanaged

@@ -24,8 +24,8 @@ public sealed class GradientExchange : IDisposable
     private readonly IShardedTrainer _trainer;
     private readonly WorkerGroups _groups;
     private readonly PowerSgd[] _compression;
-    private readonly Func<PowerSgd[]> _createPlain;
-    private readonly int _warmUp;
+    private readonly CompressionSettings _settings;
+    private readonly ulong _seed;
     private readonly Tensor[] _gradients;
     private readonly Tensor _shard_N;
     private PowerSgd[] _plain = [];
@@ -41,20 +41,14 @@ public sealed class GradientExchange : IDisposable
     /// <param name="epoch">The membership epoch.</param>
     public GradientExchange(WorkerGrid grid, HeldRows rows, IShardedTrainer trainer, CompressionSettings compression, ulong seed, IMessageTransport transport, int epoch)
     {
-        (_grid, _rows, _trainer) = (grid, rows, trainer);
+        (_grid, _rows, _trainer, _settings, _seed) = (grid, rows, trainer, compression, seed);
         _groups = new(grid, rows, transport, epoch);
         using var scope = NewDisposeScope();
-        var device = trainer.Network.Master.device;
         _present = _compression = Create(compression);
-        _createPlain = () => Create(compression with { Rank = 0, Overrides = null });
-        _warmUp = HasErrors ? compression.WarmUp : 0;
         _gradients = grid.OwnWorkers.Count == 1
             ? [trainer.Network.Gradient]
             : [.. grid.OwnWorkers.Select(_ => zeros_like(trainer.Network.Gradient).DetachFromDisposeScope())];
-        _shard_N = zeros(grid.Shards == 1 ? 0 : grid.Own.OwnOrdinals.Max(ordinal => rows.Plan.Shards[ordinal].Count), device: device).DetachFromDisposeScope();
-
-        PowerSgd[] Create(CompressionSettings settings) => grid.Replicas == 1 ? [] :
-            [.. grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(rows.Plan.Shards[ordinal], settings), grid.Replicas, seed, device, grid.Own.Replicas))];
+        _shard_N = zeros(grid.Shards == 1 ? 0 : grid.Own.OwnOrdinals.Max(ordinal => rows.Plan.Shards[ordinal].Count), device: trainer.Network.Master.device).DetachFromDisposeScope();
     }
 
     /// <summary>Payload bytes sent to other processes in this epoch.</summary>
@@ -228,12 +222,15 @@ public sealed class GradientExchange : IDisposable
         _shard_N.Dispose();
     }
 
+    private PowerSgd[] Create(CompressionSettings settings) => _grid.Replicas == 1 ? [] :
+        [.. _grid.Own.OwnOrdinals.Select(ordinal => new PowerSgd(new(_rows.Plan.Shards[ordinal], settings), _grid.Replicas, _seed, _trainer.Network.Master.device, _grid.Own.Replicas))];
+
     // What serves updates before the first compressed one has buffers of its own, which go when that has come.
     private void Choose(long step)
     {
-        if (step < _warmUp)
+        if (HasErrors && step < _settings.WarmUp)
         {
-            _present = _plain = _plain.Length > 0 ? _plain : _createPlain();
+            _present = _plain = _plain.Length > 0 ? _plain : Create(_settings with { Rank = 0, Overrides = null });
         }
         else if (_plain.Length > 0)
         {

@@ -50,6 +50,11 @@ public sealed partial record Preset
             throw new ArgumentException($"Preset '{Name}': expected a compression rank of at least 0, got {CompressionRank}.");
         }
 
+        if (CompressionWarmUp < 0)
+        {
+            throw new ArgumentException($"Preset '{Name}': expected at least 0 updates before compressed ones, got {CompressionWarmUp}.");
+        }
+
         if (Transformer.GridSize != DiscreteVae.GridSize || Transformer.ImageVocabulary != DiscreteVae.CodebookSize)
         {
             throw new ArgumentException(

@@ -17,7 +17,7 @@ internal static class TrainingMemory
     /// <summary>
     /// Bytes of a network in training: of the rows that a silo holds the weights, their average, the optimiser's two moments and a gradient, all of 32 bit but for moments that the preset keeps
     /// in 16; and whole arrays with a gradient of each thread of each worker. A silo that holds all rows has the latter of all arrays; else the prior has two resblocks whole at a time.
-    /// Activations come on top.
+    /// Activations come on top, and of several workers on a silo what they keep apart.
     /// </summary>
     /// <param name="preset">The networks.</param>
     /// <param name="stage">Which of them: the discrete VAE or the prior.</param>

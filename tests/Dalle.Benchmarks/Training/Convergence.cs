@@ -1,6 +1,5 @@
 using Dalle.Model.Native;
 using Dalle.Model.Presets;
-using Dalle.Tests.Shared;
 
 namespace Dalle.Benchmarks.Training;
 

@@ -74,7 +74,7 @@ public sealed class SeveralWorkersTests(SeveralWorkersTests.Expected expected) :
         await Watch(job).Until(next => next is PriorStepCompleted { Step: > 20 });
         await First.Client.Pause(job, Token);
         await _cluster.Remove(_cluster.Silos[1]);
-        await First.Client.Resume(job, Token);
+        await First.Client.Resume(job, cancellationToken: Token);
 
         await Finish(job);
         AssertSame();

@@ -52,7 +52,7 @@ public sealed class JobCommandTests(UndisturbedRun undisturbed) : IDisposable
         await silo.Watch(UndisturbedRun.Job, next => next is DiscreteVaeStepCompleted { Step: >= 5 });
         var pausing = silo.Client.Pause(UndisturbedRun.Job, token);
         await silo.Watch(UndisturbedRun.Job, next => next is PhaseChanged { Phase: TrainingPhase.Paused });
-        await silo.Client.Resume(UndisturbedRun.Job, token);
+        await silo.Client.Resume(UndisturbedRun.Job, cancellationToken: token);
         await pausing;
         await silo.Watch(UndisturbedRun.Job, next => next is StageStarted { FromStep: > 0 });
     }

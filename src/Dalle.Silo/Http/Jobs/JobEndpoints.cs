@@ -45,21 +45,20 @@ internal static class JobEndpoints
     }
 
     private static void MapCommand(IEndpointRouteBuilder job, string verb, string summary, Func<DalleClient, string, CancellationToken, Task> command) =>
-        job.MapPost($"/{verb}", async Task<Ok<JobObject>> (string id, DalleClient client, CancellationToken cancellationToken) =>
-            {
-                await Find(client, id, cancellationToken);
-                await command(client, id, cancellationToken);
-                return TypedResults.Ok(JobObject.Of(await Find(client, id, cancellationToken)));
-            })
+        job.MapPost($"/{verb}", (string id, DalleClient client, CancellationToken cancellationToken) =>
+                Steer(id, client, () => command(client, id, cancellationToken), cancellationToken))
             .WithName($"{verb}Job")
             .WithSummary(summary)
             .Refuses(StatusCodes.Status409Conflict);
 
-    private static async Task<Ok<JobObject>> Resume(
-        string id, [FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] ResumeRequest? body, DalleClient client, CancellationToken cancellationToken)
+    private static Task<Ok<JobObject>> Resume(
+        string id, [FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] ResumeRequest? body, DalleClient client, CancellationToken cancellationToken) =>
+        Steer(id, client, () => client.Resume(id, body?.ToCounts(), cancellationToken), cancellationToken);
+
+    private static async Task<Ok<JobObject>> Steer(string id, DalleClient client, Func<Task> command, CancellationToken cancellationToken)
     {
         await Find(client, id, cancellationToken);
-        await client.Resume(id, body?.ToCounts(), cancellationToken);
+        await command();
         return TypedResults.Ok(JobObject.Of(await Find(client, id, cancellationToken)));
     }
 

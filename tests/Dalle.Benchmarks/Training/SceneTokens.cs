@@ -8,7 +8,7 @@ using Dalle.Model.Presets;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 
-namespace Dalle.Tests.Shared;
+namespace Dalle.Benchmarks.Training;
 
 // Shape suffixes: B batch, T text tokens, N image tokens, K codes, D width of a code.
 

@@ -8,7 +8,7 @@ using Dalle.Model.Presets;
 using Dalle.Model.Prior;
 using static TorchSharp.torch;
 
-namespace Dalle.Tests.Shared;
+namespace Dalle.Benchmarks.Training;
 
 /// <summary>Trains a prior on scenes by the exchange that jobs train by, with replicas in one process: what compression of gradients between them costs in learning.</summary>
 internal static class ReplicatedPrior
