@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Dalle.Collectives.Updates;
 
 /// <summary>
-/// The groups that the workers of a process belong to in one membership epoch: the ordinals of each replica, the replicas of each ordinal, and all workers. An operation ends when all of it is
-/// there; the thread waits.
+/// The groups that the workers of a process belong to in one membership epoch: the ordinals of each replica, the replicas of each ordinal, and all workers. The thread waits until all of an
+/// operation is there, unless it is said to begin only.
 /// </summary>
 internal sealed class WorkerGroups
 {
@@ -115,6 +115,9 @@ internal sealed class WorkerGroups
         return all;
     }
 
+    /// <summary>Waits for operations.</summary>
+    public static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
+
     // Views are kept until the operation has ended, and disposed of then, on whatever thread.
     private async Task EachArray(string name, string prefix, ParameterStore arrays, Func<string, int, int[], Func<Tensor, Tensor>, Task> operation)
     {
@@ -152,9 +155,6 @@ internal sealed class WorkerGroups
             return group.AllReduce(key, [.. sources.Select(source => Elements.Of(source.narrow(0, start, length)))], Elements.Of(target_N.narrow(0, start, length)), cancellationToken);
         })];
     }
-
-    /// <summary>Waits for operations.</summary>
-    public static void Wait(params Task[] tasks) => Task.WhenAll(tasks).GetAwaiter().GetResult();
 }
 
 /// <summary>What is exchanged within a step: tags of messages begin with it.</summary>
