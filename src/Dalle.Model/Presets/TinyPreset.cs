@@ -59,7 +59,7 @@ public sealed partial record Preset
             AverageDecay = 0.997,
             Recompute = false,
         },
-        CompressionRank = 12,
+        CompressionRank = 19,
         CompressionWarmUp = 500,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };

@@ -30,8 +30,9 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="manifest">The model.</param>
     /// <param name="device">Where its tensors go.</param>
     /// <param name="threads">Threads to sample with.</param>
+    /// <param name="options">How many pictures it samples together.</param>
     /// <exception cref="InvalidDataException">Its card or its weights are not as they must be.</exception>
-    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads)
+    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads, GeneratorOptions options)
     {
         (Name, Config, _device) = (manifest.Name, ModelFolder.ReadConfig(store, manifest), device);
         _tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
@@ -40,7 +41,7 @@ internal sealed class LoadedModel : IDisposable
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
-        Sampler = new Sampler(Config.Transformer, _priorParameters, threads);
+        Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots, options.Slots / 2).Within(Config.Transformer, options.CacheBytes), threads);
     }
 
     public string Name { get; }
