@@ -23,12 +23,12 @@ internal sealed unsafe class PackedDecoder : IDecoder
     private readonly AttentionPlan _plan;
     private readonly KeyValueCache?[] _texts;
     private readonly KeyValueCache?[] _images;
-    private readonly ForkJoin _threads;
+    private readonly ForkJoin _parts;
     private readonly PackedLayer[] _layers;
     private readonly Dictionary<string, FloatBuffer> _vectors = [];
     private readonly PackedMatrix _unembedding;
     private readonly FloatBuffer _scores;
-    private readonly int _scoresPerThread;
+    private readonly int _scoresPerPart;
     private readonly float _scale;
     private readonly Action<int> _normalizeInput, _normalizeHidden, _queries, _attend, _project, _expand, _contract, _write, _normalizeLast, _predict;
 
@@ -59,21 +59,21 @@ internal sealed unsafe class PackedDecoder : IDecoder
         }
 
         _unembedding = new(parameters["image.unembedding"], bias: null);
-        _threads = new(threads);
-        _scoresPerThread = Lanes * (_plan.TextBlocks + Enum.GetValues<AttentionKind>().Max(_plan.ImageBlocks));
-        _scores = new((long)_scoresPerThread * threads);
+        _parts = new(threads);
+        _scoresPerPart = Lanes * (_plan.TextBlocks + Enum.GetValues<AttentionKind>().Max(_plan.ImageBlocks));
+        _scores = new((long)_scoresPerPart * _parts.Parts);
 
         // Made once: a step allocates nothing.
-        _normalizeInput = thread => Normalize(thread, _layers[_layer].AttentionGain, _layers[_layer].AttentionBias);
-        _normalizeHidden = thread => Normalize(thread, _layers[_layer].MlpGain, _layers[_layer].MlpBias);
-        _queries = thread => Multiply(thread, _layers[_layer].Qkv, _normal, _config.Width, _qkv);
+        _normalizeInput = part => Normalize(part, _layers[_layer].AttentionGain, _layers[_layer].AttentionBias);
+        _normalizeHidden = part => Normalize(part, _layers[_layer].MlpGain, _layers[_layer].MlpBias);
+        _queries = part => Multiply(part, _layers[_layer].Qkv, _normal, _config.Width, _qkv);
         _attend = Attend;
-        _project = thread => AddProduct(thread, _layers[_layer].Output, _attended, _config.Width);
+        _project = part => AddProduct(part, _layers[_layer].Output, _attended, _config.Width);
         _expand = Expand;
-        _contract = thread => AddProduct(thread, _layers[_layer].Down, _hidden, _layers[_layer].Up.PaddedOutputs);
+        _contract = part => AddProduct(part, _layers[_layer].Down, _hidden, _layers[_layer].Up.PaddedOutputs);
         _write = WriteText;
-        _normalizeLast = thread => Normalize(thread, _vectors["norm.gain"], _vectors["norm.bias"]);
-        _predict = thread => Multiply(thread, _unembedding, _normal, _config.Width, _logits);
+        _normalizeLast = part => Normalize(part, _vectors["norm.gain"], _vectors["norm.bias"]);
+        _predict = part => Multiply(part, _unembedding, _normal, _config.Width, _logits);
     }
 
     /// <inheritdoc/>
@@ -117,7 +117,7 @@ internal sealed unsafe class PackedDecoder : IDecoder
 
     public void Dispose()
     {
-        _threads.Dispose();
+        _parts.Dispose();
         foreach (var buffer in _vectors.Values.Concat([_scores, _x, _normal, _qkv, _attended, _hidden, _branch, _logits]))
         {
             buffer.Dispose();
@@ -141,18 +141,18 @@ internal sealed unsafe class PackedDecoder : IDecoder
         for (_layer = 0; _layer < _layers.Length; _layer++)
         {
             RunOverRows(_normalizeInput);
-            _threads.Run(_queries);
+            _parts.Run(_queries);
             if (_textRows > 0)
             {
                 // Text positions attend to each other, so all of them are written first.
-                _threads.Run(_write);
+                _parts.Run(_write);
             }
 
-            _threads.Run(_attend);
-            _threads.Run(_project);
+            _parts.Run(_attend);
+            _parts.Run(_project);
             RunOverRows(_normalizeHidden);
-            _threads.Run(_expand);
-            _threads.Run(_contract);
+            _parts.Run(_expand);
+            _parts.Run(_contract);
         }
     }
 
@@ -160,62 +160,62 @@ internal sealed unsafe class PackedDecoder : IDecoder
     {
         if (_count >= RowsWorthForking)
         {
-            _threads.Run(work);
+            _parts.Run(work);
             return;
         }
 
-        for (var thread = 0; thread < _threads.Threads; thread++)
+        for (var part = 0; part < _parts.Parts; part++)
         {
-            work(thread);
+            work(part);
         }
     }
 
-    private void Normalize(int thread, FloatBuffer gain, FloatBuffer bias)
+    private void Normalize(int part, FloatBuffer gain, FloatBuffer bias)
     {
-        var (start, end) = _threads.Share(_count, thread);
+        var (start, end) = _parts.Share(_count, part);
         for (long row = start; row < end; row++)
         {
             VectorMath.Normalize(_x.Pointer + (row * _config.Width), gain.Pointer, bias.Pointer, _normal.Pointer + (row * _config.Width), _config.Width);
         }
     }
 
-    private void Multiply(int thread, PackedMatrix matrix, FloatBuffer x, int xStride, FloatBuffer y)
+    private void Multiply(int part, PackedMatrix matrix, FloatBuffer x, int xStride, FloatBuffer y)
     {
-        var (start, end) = _threads.Share(matrix.Tiles, thread);
+        var (start, end) = _parts.Share(matrix.Tiles, part);
         matrix.Multiply(x.Pointer, xStride, _count, y.Pointer, matrix.PaddedOutputs, start, end);
     }
 
     /// <summary>The end of a residual branch: its product, added to the identity path.</summary>
-    private void AddProduct(int thread, PackedMatrix matrix, FloatBuffer x, int xStride)
+    private void AddProduct(int part, PackedMatrix matrix, FloatBuffer x, int xStride)
     {
-        Multiply(thread, matrix, x, xStride, _branch);
-        var (start, length) = Outputs(thread, matrix);
+        Multiply(part, matrix, x, xStride, _branch);
+        var (start, length) = Outputs(part, matrix);
         for (long row = 0; row < _count; row++)
         {
             VectorMath.Add(_x.Pointer + (row * _config.Width) + start, _branch.Pointer + (row * matrix.PaddedOutputs) + start, length);
         }
     }
 
-    private void Expand(int thread)
+    private void Expand(int part)
     {
         var up = _layers[_layer].Up;
-        Multiply(thread, up, _normal, _config.Width, _hidden);
-        var (start, length) = Outputs(thread, up);
+        Multiply(part, up, _normal, _config.Width, _hidden);
+        var (start, length) = Outputs(part, up);
         for (long row = 0; row < _count; row++)
         {
             VectorMath.Activate(_hidden.Pointer + (row * up.PaddedOutputs) + start, length);
         }
     }
 
-    private (int Start, int Length) Outputs(int thread, PackedMatrix matrix)
+    private (int Start, int Length) Outputs(int part, PackedMatrix matrix)
     {
-        var (start, end) = _threads.Share(matrix.Tiles, thread);
+        var (start, end) = _parts.Share(matrix.Tiles, part);
         return (start * PackedMatrix.TileWidth, Math.Min(end * PackedMatrix.TileWidth, matrix.Outputs) - (start * PackedMatrix.TileWidth));
     }
 
-    private void WriteText(int thread)
+    private void WriteText(int part)
     {
-        var (start, end) = _threads.Share(_textRows * _config.Heads, thread);
+        var (start, end) = _parts.Share(_textRows * _config.Heads, part);
         for (var task = start; task < end; task++)
         {
             var (row, head) = Math.DivRem(task, _config.Heads);
@@ -224,12 +224,12 @@ internal sealed unsafe class PackedDecoder : IDecoder
         }
     }
 
-    private void Attend(int thread)
+    private void Attend(int part)
     {
         var kind = _layers[_layer].Kind;
         var headWidth = _config.HeadWidth;
-        var scores = _scores.Pointer + ((long)thread * _scoresPerThread);
-        var (start, end) = _threads.Share(_count * _config.Heads, thread);
+        var scores = _scores.Pointer + ((long)part * _scoresPerPart);
+        var (start, end) = _parts.Share(_count * _config.Heads, part);
         for (var task = start; task < end; task++)
         {
             var (index, head) = Math.DivRem(task, _config.Heads);
@@ -269,7 +269,7 @@ internal sealed unsafe class PackedDecoder : IDecoder
         if (count > 0)
         {
             RunOverRows(_normalizeLast);
-            _threads.Run(_predict);
+            _parts.Run(_predict);
         }
     }
 
