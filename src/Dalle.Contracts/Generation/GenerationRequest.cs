@@ -36,6 +36,9 @@ public sealed record GenerationRequest
     /// <summary>Time after which the request is refused if none of its pictures has been begun, up to an hour; null for as long as it takes.</summary>
     [Id(10)] public TimeSpan? MaxWait { get; init; }
 
+    /// <summary>A picture to complete, or to vary; null to draw whole pictures. With one the prompt may be empty.</summary>
+    [Id(11)] public PictureToComplete? Completion { get; init; }
+
     /// <summary>Longest prompt, in characters.</summary>
     public const int MaxPromptLength = 4000;
 
@@ -47,7 +50,8 @@ public sealed record GenerationRequest
     public void Validate()
     {
         Names.Check(Model, nameof(Model));
-        Require(!string.IsNullOrWhiteSpace(Prompt) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
+        Completion?.Validate();
+        Require(Prompt is not null && (Completion is not null || !string.IsNullOrWhiteSpace(Prompt)) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
         Require(Candidates is >= 1 and <= 64, nameof(Candidates), "1 to 64", Candidates);
         Require(Temperature is null or (> 0 and <= 100), nameof(Temperature), "above 0, at most 100", Temperature);
         Require(TopK is null or >= 1, nameof(TopK), "at least 1", TopK);
@@ -65,7 +69,7 @@ public sealed record GenerationRequest
         return [.. Enumerable.Range(1, count).Select(i => (i * gridSize / (count + 1)) - 1)];
     }
 
-    private static void Require(bool holds, string field, string expected, object? found)
+    internal static void Require(bool holds, string field, string expected, object? found)
     {
         if (!holds)
         {

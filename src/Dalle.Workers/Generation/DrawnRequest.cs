@@ -17,16 +17,22 @@ internal sealed class DrawnRequest
     /// <param name="prompt">Its prompt's text tokens.</param>
     /// <param name="settings">How its tokens are drawn.</param>
     /// <param name="gridSize">Height and width of the token grid.</param>
-    public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize)
+    /// <param name="pictureTokens">Image tokens of the picture to complete; null where there is none.</param>
+    public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize, IReadOnlyList<int>? pictureTokens)
     {
         (_ticket, _gridSize, Rows) = (ticket, gridSize, ticket.KnownRows);
-        _requests = [.. ticket.Request.Tokens.Select((known, candidate) => new SequenceRequest(prompt, ticket.Request.Request.Seed, candidate, settings) { GivenTokens = known })];
+        var seed = ticket.Request.Request.Seed;
+        _requests = [.. ticket.Request.Tokens.Select((known, candidate) => new SequenceRequest(prompt, seed, candidate, settings) { GivenTokens = Given(known, candidate) })];
         _sequences = new SampledSequence?[_requests.Length];
         _whole = new int[_requests.Length][];
         for (var candidate = 0; candidate < _requests.Length && Rows == gridSize; candidate++)
         {
             _whole[candidate] = [.. ticket.Request.Tokens[candidate]];
         }
+
+        // What was sampled already, then what is kept of the picture.
+        IReadOnlyList<int> Given(IReadOnlyList<int> known, int candidate) =>
+            pictureTokens is null ? known : [.. known, .. ticket.Kept!.Given(pictureTokens, seed, candidate).Skip(known.Count)];
     }
 
     public GenerationTicket Ticket => _ticket;

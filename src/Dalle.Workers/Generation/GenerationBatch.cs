@@ -193,7 +193,7 @@ internal sealed class GenerationBatch : IDisposable
         }
     }
 
-    /// <summary>Reads the prompt; null, and the ticket closed, if it has too many tokens.</summary>
+    /// <summary>Reads the prompt and the picture to complete; null, and the ticket closed, if the prompt has too many tokens.</summary>
     private DrawnRequest? TryDraw(GenerationTicket ticket)
     {
         if (!ticket.TryBegin())
@@ -204,9 +204,10 @@ internal sealed class GenerationBatch : IDisposable
         try
         {
             var prompt = Model.Encode(ticket.Request.Request.Prompt);
+            var pictureTokens = ticket.Kept is { } kept ? ticket.Request.PictureTokens ?? Model.Encode(kept.Pixels) : null;
             _instruments.OnBegun(_clock.GetElapsedTime(ticket.Entered));
-            ticket.Report(new SamplingStarted(prompt.Count));
-            return new(ticket, prompt, Settings(ticket), Model.GridSize);
+            ticket.Report(new SamplingStarted(prompt.Count, pictureTokens));
+            return new(ticket, prompt, Settings(ticket), Model.GridSize, pictureTokens);
         }
         catch (InvalidRequestException error)
         {

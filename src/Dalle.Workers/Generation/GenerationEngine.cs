@@ -41,11 +41,13 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     public EngineStatus Status { get; private set; } = new(0, 0, 0, 0, []);
 
     /// <summary>Queues a request.</summary>
+    /// <param name="request">What is to be drawn.</param>
+    /// <param name="kept">The picture to complete, read; null where there is none.</param>
     /// <exception cref="OverloadedException">The queue is full.</exception>
-    public GenerationTicket Enter(SampleRequest request)
+    public GenerationTicket Enter(SampleRequest request, KeptPicture? kept = null)
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-        var ticket = new GenerationTicket(request, _clock);
+        var ticket = new GenerationTicket(request, kept, _clock);
         try
         {
             _queue.Enter(ticket, pictures => pictures * _perPicture);

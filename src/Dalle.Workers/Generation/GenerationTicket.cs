@@ -14,14 +14,18 @@ internal sealed class GenerationTicket : IDisposable
     private int _decided;
 
     /// <param name="request">What is to be drawn.</param>
+    /// <param name="kept">The picture to complete, read; null where there is none.</param>
     /// <param name="clock">Tells when the request has waited for too long.</param>
-    public GenerationTicket(SampleRequest request, TimeProvider clock)
+    public GenerationTicket(SampleRequest request, KeptPicture? kept, TimeProvider clock)
     {
-        (Request, ModelKey, Entered) = (request, ModelCache.Key(request.Model), clock.GetTimestamp());
+        (Request, Kept, ModelKey, Entered) = (request, kept, ModelCache.Key(request.Model), clock.GetTimestamp());
         _deadline = request.Request.MaxWait is { } most ? clock.CreateTimer(_ => Expire(most), null, most, Timeout.InfiniteTimeSpan) : null;
     }
 
     public SampleRequest Request { get; }
+
+    /// <summary>The picture to complete; null where there is none.</summary>
+    public KeptPicture? Kept { get; }
 
     /// <summary>The model, as it was published when the request came.</summary>
     public string ModelKey { get; }

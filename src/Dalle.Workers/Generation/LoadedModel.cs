@@ -16,7 +16,7 @@ using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
 namespace Dalle.Workers.Generation;
 
 /// <summary>A published model in memory: tokenizer, prior ready to sample, decoder.</summary>
-/// <remarks>Made, used and disposed on its device's thread; only <see cref="Encode"/> may be called from anywhere.</remarks>
+/// <remarks>Made, used and disposed on its device's thread; only <see cref="Encode(string)"/> may be called from anywhere.</remarks>
 internal sealed class LoadedModel : IDisposable
 {
     private readonly ParameterStore _vaeParameters;
@@ -60,6 +60,15 @@ internal sealed class LoadedModel : IDisposable
         var tokens = _tokenizer.Encode(prompt);
         return tokens.Count <= Config.Transformer.TextLength ? tokens : throw new InvalidRequestException(
             $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Config.Transformer.TextLength}; shorten it.", "Prompt");
+    }
+
+    /// <summary>The image tokens of a picture, in raster order.</summary>
+    /// <param name="pixels">Pixels in [0, 1], <c>[3, size, size]</c>.</param>
+    public IReadOnlyList<int> Encode(float[] pixels)
+    {
+        using var scope = NewDisposeScope();
+        var tokens_Bhw = _vae.Encode(Pixels.ToTensor(pixels, Config.DiscreteVae.ImageSize, _device)).cpu().contiguous();
+        return [.. tokens_Bhw.data<long>().Select(token => (int)token)];
     }
 
     /// <summary>The picture of a whole grid of image tokens, or of its first rows on a white ground.</summary>

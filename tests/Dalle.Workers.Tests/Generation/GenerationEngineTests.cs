@@ -102,6 +102,25 @@ public sealed class GenerationEngineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Engine_PictureToComplete_KeepsItsTokensAndDrawsTheRest()
+    {
+        var kept = Kept(TopRows(2));
+        var request = Request("a red circle", candidates: 2, seed: 7) with { Request = Request("a red circle", candidates: 2, seed: 7).Request with { Completion = new() { Picture = new byte[] { 1 } } } };
+        using var ticket = _engine.Enter(request, kept);
+        var reports = await ticket.Reports(Token).ToListAsync(Token);
+
+        var tokens = reports.OfType<SamplingStarted>().Single().PictureTokens!;
+        Assert.Equal(GridSize * GridSize, tokens.Count);
+        Assert.All([0, 1], candidate => Assert.Equal(tokens.Take(2 * GridSize), Tokens(reports, candidate).Take(2 * GridSize)));
+        Assert.NotEqual(Tokens(reports, 0), Tokens(reports, 1));
+
+        // Another generator goes on with it, whatever its own encoder would say.
+        int[][] known = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(reports, candidate)[..GridSize])];
+        using var rest = _engine.Enter(request with { Tokens = known, PictureTokens = tokens }, Kept(TopRows(2), seed: 99));
+        Assert.Equal(Pictures(reports), Pictures(await rest.Reports(Token).ToListAsync(Token)));
+    }
+
+    [Fact]
     public async Task Engine_RequestOfAnotherCaller_DoesNotWaitForALargeOne()
     {
         await using var engine = Engine(new GeneratorOptions { Slots = 2 });
@@ -266,6 +285,18 @@ public sealed class GenerationEngineTests : IAsyncLifetime
         await Assert.ThrowsAsync<SiloUnavailableException>(() => ticket.Reports(Token).ToListAsync(Token).AsTask());
         Assert.Throws<ObjectDisposedException>(() => engine.Enter(Request("a")));
     }
+
+    /// <summary>A picture of random colours of which the cells are kept that the rule tells.</summary>
+    private static KeptPicture Kept(Func<int, int, bool> isKept, int seed = 5)
+    {
+        var random = new Random(seed);
+        var colours = new byte[32 * 32 * 3];
+        random.NextBytes(colours);
+        var mask = Files.Transparent(32, 32, (x, y) => !isKept(x / 8, y / 8));
+        return KeptPicture.Read(new() { Picture = PngEncoder.Encode(new(32, 32, colours)), Mask = mask }, imageSize: 32, GridSize);
+    }
+
+    private static Func<int, int, bool> TopRows(int count) => (_, row) => row < count;
 
     private static List<string> Pictures(IEnumerable<GeneratorReport> reports) =>
         [.. reports.OfType<PictureDecoded>().Select(picture => Convert.ToHexString(picture.Png.Span))];
