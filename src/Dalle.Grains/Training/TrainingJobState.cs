@@ -40,6 +40,9 @@ public sealed record TrainingJobState
     /// <summary>Updates of the present stage in all; 0 where it does not count updates.</summary>
     [Id(12)] public int Updates { get; init; }
 
+    /// <summary>Number of the event that tells of the rest; 0 for a job that runs, or that came to rest before this was kept.</summary>
+    [Id(15)] public long RestSequence { get; init; }
+
     /// <summary>Whether the job has ended for good.</summary>
     public bool Ended => Phase is TrainingPhase.Completed or TrainingPhase.Cancelled;
 
