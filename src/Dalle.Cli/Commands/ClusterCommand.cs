@@ -21,12 +21,12 @@ internal static class ClusterCommand
         await using var cluster = await ClusterConnection.Open(context, cancellationToken);
         var silos = await cluster.Client.ListSilos(cancellationToken);
         context.Terminal.WriteJson(silos);
-        var table = new Table().Border(TableBorder.Simple).AddColumns("silo", "device", "threads", "runs", "in flight");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("silo", "device", "threads", "runs", "pictures", "in flight");
         foreach (var silo in silos)
         {
             string[] cells = silo.Device is { } device
-                ? [silo.Address, device.Device, device.Threads.ToString(CultureInfo.InvariantCulture), string.Join(", ", device.Stages.Select(stage => $"{stage.Job} ({StageNames.Of(stage.Stage)}, epoch {stage.Epoch}, workers {stage.Workers})")), Figures.Bytes(device.BytesInFlight)]
-                : [silo.Address, "does not answer", "", "", ""];
+                ? [silo.Address, device.Device, device.Threads.ToString(CultureInfo.InvariantCulture), string.Join(", ", device.Stages.Select(stage => $"{stage.Job} ({StageNames.Of(stage.Stage)}, epoch {stage.Epoch}, workers {stage.Workers})")), device.Requests.ToString(CultureInfo.InvariantCulture), Figures.Bytes(device.BytesInFlight)]
+                : [silo.Address, "does not answer", "", "", "", ""];
             table.AddRow([.. cells.Select(cell => new Text(cell))]);
         }
 

@@ -16,9 +16,11 @@ public interface IDeviceGrain : IGrainWithStringKey
 /// <param name="Threads">libtorch threads of work that does not bring its own count.</param>
 /// <param name="Stages">The stages of training jobs that run on it.</param>
 /// <param name="BytesInFlight">Bytes of gradients and parameters on their way to other silos.</param>
+/// <param name="Requests">Requests for pictures that are drawn on it or wait to be.</param>
 [GenerateSerializer, Immutable, Alias("DeviceStatus")]
 public sealed record DeviceStatus(
-    [property: Id(0)] string Device, [property: Id(1)] int Threads, [property: Id(2)] IReadOnlyList<RunningStage> Stages, [property: Id(3)] long BytesInFlight = 0);
+    [property: Id(0)] string Device, [property: Id(1)] int Threads, [property: Id(2)] IReadOnlyList<RunningStage> Stages, [property: Id(3)] long BytesInFlight = 0,
+    [property: Id(4)] int Requests = 0);
 
 /// <summary>A stage that runs.</summary>
 /// <param name="Job">The job.</param>

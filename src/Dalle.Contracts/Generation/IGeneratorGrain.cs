@@ -1,4 +1,5 @@
 using Dalle.Contracts.Models;
+using Orleans.Concurrency;
 
 namespace Dalle.Contracts.Generation;
 
@@ -9,7 +10,19 @@ public interface IGeneratorGrain : IGrainWithStringKey
     /// <exception cref="InvalidRequestException">The prompt comes to more tokens than the model takes, or the picture to complete cannot be read.</exception>
     /// <exception cref="OverloadedException">The queue is full.</exception>
     IAsyncEnumerable<GeneratorReport> Sample(SampleRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>How soon a request for a model would be drawn here.</summary>
+    [ReadOnly]
+    Task<GeneratorLoad> GetLoad(ModelManifest model, CancellationToken cancellationToken = default);
 }
+
+/// <summary>How busy a generator is.</summary>
+/// <param name="Waiting">Requests that wait for a slot.</param>
+/// <param name="Running">Requests being sampled.</param>
+/// <param name="Loaded">Whether the model is in memory.</param>
+/// <param name="Training">Stages of training jobs that run on the same device.</param>
+[GenerateSerializer, Immutable, Alias("GeneratorLoad")]
+public sealed record GeneratorLoad([property: Id(0)] int Waiting, [property: Id(1)] int Running, [property: Id(2)] bool Loaded, [property: Id(3)] int Training);
 
 /// <summary>What a generator is to draw.</summary>
 /// <param name="Request">What was asked for.</param>

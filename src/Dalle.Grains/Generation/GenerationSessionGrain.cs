@@ -151,12 +151,12 @@ internal sealed partial class GenerationSessionGrain(
         }
     }
 
-    /// <summary>Draws on the nearest generator that has room.</summary>
+    /// <summary>Draws on the first generator that has room, the one that would draw soonest first.</summary>
     /// <exception cref="OverloadedException">None has.</exception>
     private async Task SampleOnAny(SessionEvents events, CancellationToken cancellationToken)
     {
         OverloadedException? full = null;
-        foreach (var generator in generators.List())
+        foreach (var generator in await generators.Rank(SessionId, session.State.Model!))
         {
             try
             {

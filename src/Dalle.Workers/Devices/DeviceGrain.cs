@@ -1,4 +1,5 @@
 using Dalle.Contracts.Cluster;
+using Dalle.Workers.Generation;
 using Dalle.Workers.Shards;
 using Dalle.Workers.Training;
 using Orleans.Concurrency;
@@ -7,8 +8,8 @@ namespace Dalle.Workers.Devices;
 
 /// <inheritdoc cref="IDeviceGrain"/>
 [Reentrant, SiloPlacement]
-internal sealed class DeviceGrain(DeviceThread device, WorkerDrain workers, JobShardDirectory shards) : Grain, IDeviceGrain
+internal sealed class DeviceGrain(DeviceThread device, WorkerDrain workers, JobShardDirectory shards, GenerationEngine engine) : Grain, IDeviceGrain
 {
     public Task<DeviceStatus> GetStatus(CancellationToken cancellationToken = default) =>
-        Task.FromResult(new DeviceStatus(device.Device.ToString(), device.Threads, workers.Running, shards.BytesInFlight));
+        Task.FromResult(new DeviceStatus(device.Device.ToString(), device.Threads, workers.Running, shards.BytesInFlight, engine.Waiting + engine.Status.Running));
 }

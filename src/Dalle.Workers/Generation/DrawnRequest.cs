@@ -20,7 +20,8 @@ internal sealed class DrawnRequest
     /// <param name="pictureTokens">Image tokens of the picture to complete; null where there is none.</param>
     public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize, IReadOnlyList<int>? pictureTokens)
     {
-        (_ticket, _gridSize, Rows) = (ticket, gridSize, ticket.KnownRows);
+        (_ticket, _gridSize) = (ticket, gridSize);
+        Rows = ticket.KnownRows;
         var seed = ticket.Request.Request.Seed;
         _requests = [.. ticket.Request.Tokens.Select((known, candidate) => new SequenceRequest(prompt, seed, candidate, settings) { GivenTokens = Given(known, candidate) })];
         _sequences = new SampledSequence?[_requests.Length];
@@ -41,7 +42,11 @@ internal sealed class DrawnRequest
     public int Slots => _requests[0].Slots;
 
     /// <summary>Rows that all its pictures have and that were reported.</summary>
-    public int Rows { get; private set; }
+    public int Rows
+    {
+        get => _ticket.Rows;
+        private set => _ticket.Rows = value;
+    }
 
     /// <summary>Whether a token of it has been sampled.</summary>
     public bool HasTokens { get; private set; }
@@ -81,7 +86,9 @@ internal sealed class DrawnRequest
             _ticket.Report(new RowsSampled([.. Enumerable.Range(0, _sequences.Length).Select(candidate => Sampled(candidate).Slice(row * _gridSize, _gridSize).ToArray())]));
             if (_ticket.Request.Request.PartialRows(_gridSize).ToList().IndexOf(row) is >= 0 and var index)
             {
+                // Another picture's turn each time: where there is no time for all, each gets some.
                 (due ??= []).AddRange(Enumerable.Range(0, _sequences.Length)
+                    .Select(i => (i + index) % _sequences.Length)
                     .Select(candidate => new PendingPicture(_ticket, candidate, index, Sampled(candidate)[..(Rows * _gridSize)].ToArray())));
             }
         }

@@ -41,10 +41,10 @@ internal sealed class GenerationBatch : IDisposable
     public int Requests => _drawn.Count;
 
     /// <summary>Whether pictures are being sampled or wait to be decoded.</summary>
-    public bool IsBusy => _drawn.Count > 0 || HasPictures;
+    public bool IsBusy => _drawn.Count > 0 || Pictures > 0;
 
-    /// <summary>Whether pictures wait to be decoded.</summary>
-    public bool HasPictures => _pictures.Count > 0;
+    /// <summary>Pictures that wait to be decoded.</summary>
+    public int Pictures => _pictures.Count;
 
     /// <summary>Lets go of what was left, takes in what waits, and samples the next token of every picture.</summary>
     /// <returns>Number of requests that it worked for.</returns>
@@ -90,12 +90,13 @@ internal sealed class GenerationBatch : IDisposable
         return requests;
     }
 
-    /// <summary>The next picture to decode; null when there is none.</summary>
+    /// <summary>The next picture to decode; null when there is none. A partial one that has been overtaken by its own rows is left out: it would only delay others.</summary>
     public PendingPicture? TakePicture()
     {
         while (_pictures.TryDequeue(out var picture))
         {
-            if (!picture.Ticket.Left)
+            var overtaken = picture.Index is not null && picture.Ticket.Rows * Model.GridSize > picture.Tokens.Count;
+            if (!picture.Ticket.Left && !overtaken)
             {
                 return picture;
             }

@@ -26,19 +26,22 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly Task _work;
-    private TimeSpan _perPicture = TimeSpan.FromSeconds(0.2), _busy;
+    private TimeSpan _perPicture = TimeSpan.FromSeconds(0.2), _busy, _decoding;
 
     public GenerationEngine(ArtifactStore store, DeviceThread device, IOptions<GeneratorOptions> options, GenerationInstruments instruments, TimeProvider clock, ILogger<GenerationEngine> logger)
     {
         (_options, _device, _instruments, _clock, _logger) = (options.Value, device, instruments, clock, logger);
         _queue = new(_options.MaxWaiting);
         _models = new(store, device, _queue, _options, (model, key) => new(model, key, _queue, instruments, clock), Wake);
-        instruments.Watch(() => _queue.Count, () => Status.Running, () => Status.Slots - Status.FreeSlots, () => Status.Slots, () => Status.Loading);
+        instruments.Watch(() => Waiting, () => Status.Running, () => Status.Slots - Status.FreeSlots, () => Status.Slots, () => Status.Loading);
         _work = Task.Run(Work);
     }
 
     /// <summary>What it is at, as of the last turn.</summary>
     public EngineStatus Status { get; private set; } = new(0, 0, 0, 0, []);
+
+    /// <summary>Requests with pictures that wait for a slot.</summary>
+    public int Waiting => _queue.Count;
 
     /// <summary>Queues a request.</summary>
     /// <param name="request">What is to be drawn.</param>
@@ -125,6 +128,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
                 Report(picture, decoded);
             }
 
+            _decoding = _clock.GetElapsedTime(sampled);
             Note(_clock.GetElapsedTime(begun), whole);
             return requests;
         }
@@ -138,17 +142,19 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         }
     }
 
+    // Ends early for pictures that become due, but not for those that there was no time for: sampling gets as much time as decoding had before.
     // The status is as of here, so that whoever has a picture sees its slot free.
     private int Sample(GenerationBatch batch)
     {
-        var begun = _clock.GetTimestamp();
+        var (begun, due) = (_clock.GetTimestamp(), batch.Pictures);
+        var turn = _decoding > _options.TurnLength ? _decoding : _options.TurnLength;
         int requests, most = 0;
         do
         {
             requests = batch.Step();
             most = Math.Max(most, requests);
         }
-        while (requests > 0 && !batch.HasPictures && _clock.GetElapsedTime(begun) < _options.TurnLength);
+        while (requests > 0 && batch.Pictures <= due && _clock.GetElapsedTime(begun) < turn);
         Status = new(
             _models.Batches.Sum(other => other.Requests), _models.Batches.Sum(other => other.Model.Sampler.FreeSlots),
             _models.Batches.Sum(other => other.Model.Sampler.Slots), _models.Loading, [.. _models.Batches.Select(other => other.Key)]);

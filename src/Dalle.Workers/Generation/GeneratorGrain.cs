@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
+using Dalle.Workers.Training;
 using Orleans.Concurrency;
 
 namespace Dalle.Workers.Generation;
@@ -8,7 +10,7 @@ namespace Dalle.Workers.Generation;
 /// <summary>Lets sessions anywhere in the cluster use this silo's engine.</summary>
 /// <remarks>Reentrant: many sessions read their streams at once; the engine does the work, off the grain's turns.</remarks>
 [Reentrant, SiloPlacement]
-internal sealed class GeneratorGrain(GenerationEngine engine) : Grain, IGeneratorGrain
+internal sealed class GeneratorGrain(GenerationEngine engine, WorkerDrain workers) : Grain, IGeneratorGrain
 {
     public async IAsyncEnumerable<GeneratorReport> Sample(SampleRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -21,4 +23,7 @@ internal sealed class GeneratorGrain(GenerationEngine engine) : Grain, IGenerato
             yield return report;
         }
     }
+
+    public Task<GeneratorLoad> GetLoad(ModelManifest model, CancellationToken cancellationToken = default) => Task.FromResult(
+        new GeneratorLoad(engine.Waiting, engine.Status.Running, engine.Status.Models.Contains(ModelCache.Key(model)), workers.Running.Count));
 }

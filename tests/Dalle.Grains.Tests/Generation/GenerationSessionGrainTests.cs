@@ -149,6 +149,30 @@ public sealed class GenerationSessionGrainTests(SessionCluster cluster) : IClass
         Assert.Equal([cluster.Silos[1]], Script.Drew);
     }
 
+    [Theory]
+    [InlineData(1, 0, true, 0, 0, 9, false, 2)]
+    [InlineData(0, 0, false, 0, 0, 9, true, 2)]
+    [InlineData(0, 0, true, 1, 0, 9, true, 0)]
+    [InlineData(0, 3, true, 0, 0, 2, true, 0)]
+    public async Task Session_IsDrawnWhereItIsDrawnSoonest(
+        int waiting, int running, bool loaded, int training, int otherWaiting, int otherRunning, bool otherLoaded, int otherTraining)
+    {
+        var request = _request with { Model = $"m{_request.Seed}" };
+        await cluster.Grains.GetGrain<IModelCatalogGrain>(0).Publish(
+            new() { Name = request.Model, Preset = "test", Path = "models/m", Published = default, ImageSize = 8, GridSize = 2, Parameters = 1 }, Token);
+        Script.AllowRows(4);
+
+        foreach (var (busy, other) in new[] { (0, 1), (1, 0) })
+        {
+            Script.Drew.Clear();
+            Script.Loads[cluster.Silos[busy]] = new(waiting, running, loaded, training);
+            Script.Loads[cluster.Silos[other]] = new(otherWaiting, otherRunning, otherLoaded, otherTraining);
+            await cluster.Grains.GetGrain<IGenerationSessionGrain>($"ranked-{_request.Seed}-{busy}").Generate(request, 0, Token).CountAsync(Token);
+
+            Assert.Equal([cluster.Silos[other]], Script.Drew);
+        }
+    }
+
     [Fact]
     public async Task Session_WhereAllGeneratorsAreFull_IsRefused_AndMayBeBegunAgain()
     {

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Dalle.Contracts;
 using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
 using Orleans.Concurrency;
 using Orleans.Runtime;
 
@@ -15,6 +16,9 @@ public sealed class GeneratorScript
 
     /// <summary>Silos whose generator has no room.</summary>
     public HashSet<string> Full { get; } = [];
+
+    /// <summary>How busy silos are; those that are not named are idle and have the model.</summary>
+    public Dictionary<string, GeneratorLoad> Loads { get; } = [];
 
     /// <summary>Row after which the generator that draws it breaks down, once.</summary>
     public int? BreaksAfter { get; set; }
@@ -89,4 +93,10 @@ public sealed class ScriptedGeneratorGrain(ILocalSiloDetails silo) : Grain, IGen
             }
         }
     }
+
+    // The model is the only thing that a question has of its test: tests name theirs by their seed.
+    public Task<GeneratorLoad> GetLoad(ModelManifest model, CancellationToken cancellationToken = default) => Task.FromResult(
+        ulong.TryParse(model.Name.AsSpan(1), out var seed) && GeneratorScripts.Of(seed).Loads.TryGetValue(silo.SiloAddress.ToParsableString(), out var load)
+            ? load
+            : new GeneratorLoad(0, 0, Loaded: true, 0));
 }
