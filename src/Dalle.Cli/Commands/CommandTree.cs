@@ -18,6 +18,7 @@ internal static class CommandTree
         PlanCommand.Create(),
         SiloCommand.Create(),
         ClusterCommand.Create(),
+        KeysCommands.Create(),
         GlobalOptions.DataDirectory,
         GlobalOptions.Json,
         GlobalOptions.Verbose,

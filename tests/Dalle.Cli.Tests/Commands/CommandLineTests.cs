@@ -31,6 +31,11 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("plan --preset tiny --silos 0", "--silos expects 1 to 100000, got 0.", "dalle plan")]
     [InlineData("plan --preset tiny --devices 0", "--devices expects 1 to 1024, got 0.", "dalle plan")]
     [InlineData("plan --preset tiny --rank -1", "--rank expects at least 0, got -1.", "dalle plan")]
+    [InlineData("keys", "Required command was not provided.", "dalle keys")]
+    [InlineData("keys create", "Required argument 'name' missing for command: 'create'.", "dalle keys create")]
+    [InlineData("keys create me --role draw", "--role expects one of generate, train, admin; got 'draw'.", "dalle keys create")]
+    [InlineData("keys create me --days 0", "--days expects 1 to 36500, got 0.", "dalle keys create")]
+    [InlineData("keys create me --requests-per-minute 0", "--requests-per-minute expects 1 to 1000000, got 0.", "dalle keys create")]
     [InlineData("silo --http-port 70000", "--http-port expects 0 to 65535, got 70000.", "dalle silo")]
     public async Task Usage_NotValid_IsRefusedWithTheReasonAndWhereToLook(string line, string reason, string command)
     {
@@ -43,7 +48,7 @@ public sealed class CommandLineTests : IDisposable
     public async Task NoArguments_ShowHelp()
     {
         Assert.Equal(ExitCodes.Success, await Run());
-        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval", "plan" })
+        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval", "plan", "cluster", "keys" })
         {
             Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
         }
@@ -71,6 +76,13 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(plan.GetProperty("bytesSent").GetInt64(), plan.GetProperty("shards").EnumerateArray().Sum(shard => shard.GetProperty("bytesPerUpdate").GetInt64()));
         Assert.InRange(plan.GetProperty("saved").GetDouble(), 0.5, 1);
         Assert.True(plan.GetProperty("memory").GetProperty("total").GetInt64() > 0);
+    }
+
+    [Fact]
+    public async Task KeysCreate_WithANameThatCannotBe_SaysWhatCan()
+    {
+        Assert.Equal(ExitCodes.Failure, await Run("keys", "create", "my key"));
+        Assert.Equal("dalle: 'my key' cannot be used as Name: expected 1 to 64 letters, digits, dots, dashes or underscores, not beginning with a dot.\n", _error.ToString());
     }
 
     [Fact]
