@@ -10,7 +10,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace Dalle.Client;
 
-/// <summary>A cluster as a .NET application uses it: submit and watch training jobs, draw pictures, look after models.</summary>
+/// <summary>A cluster as a .NET application uses it: submit and watch training jobs, draw pictures, look after models and API keys.</summary>
 /// <remarks>Thread-safe; one for the application's life. Every wait has a deadline; streams that are cut off go on where they stopped.</remarks>
 public sealed class DalleClient : IAsyncDisposable
 {

@@ -34,7 +34,7 @@ internal sealed class ClusterConnection : IAsyncDisposable
         }
 
         // It is this command's alone, whomever the silo of the settings is to serve.
-        var silo = SiloHost.Build(context, options => (options.HttpPort, options.Address) = (0, IPAddress.Loopback.ToString()));
+        var silo = SiloHost.Build(context, options => (options.HttpPort, options.Address, options.Http.Dashboard) = (0, IPAddress.Loopback.ToString(), false));
         try
         {
             await silo.StartAsync(cancellationToken);

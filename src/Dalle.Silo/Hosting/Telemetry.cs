@@ -51,7 +51,7 @@ internal static class Telemetry
 
         public override void OnEnd(System.Diagnostics.Activity data)
         {
-            if (data.ParentId is null && data.DisplayName == Wait)
+            if (data.DisplayName == Wait)
             {
                 data.ActivityTraceFlags &= ~System.Diagnostics.ActivityTraceFlags.Recorded;
             }

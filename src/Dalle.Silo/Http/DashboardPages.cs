@@ -2,6 +2,7 @@ using Dalle.Contracts.Keys;
 using Dalle.Silo.Http.Access;
 using Dalle.Silo.Http.Gates;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Orleans.Dashboard;
 

@@ -14,6 +14,8 @@ public sealed class ApiKeysGrainTests(GrainCluster cluster) : IClassFixture<Grai
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    private string StoredKey => Keys.GetGrainId().Key.ToString()!;
+
     private IApiKeysGrain Keys => cluster.Grains.GetGrain<IApiKeysGrain>(_key);
 
     [Fact]
@@ -74,7 +76,7 @@ public sealed class ApiKeysGrainTests(GrainCluster cluster) : IClassFixture<Grai
     [Fact]
     public async Task Read_WhileAChangeIsWritten_GivesWhatIsStored()
     {
-        var writes = cluster.Stored.HoldNextWrite($"{_key}");
+        var writes = cluster.Stored.HoldNextWrite(StoredKey);
         var creating = Keys.Create(Key("a"), Token);
         var write = await writes.ReadAsync(Token);
 
@@ -89,7 +91,7 @@ public sealed class ApiKeysGrainTests(GrainCluster cluster) : IClassFixture<Grai
     {
         await Keys.Create(Key("a"), Token);
 
-        cluster.Stored.FailNextWrite($"{_key}");
+        cluster.Stored.FailNextWrite(StoredKey);
         await Assert.ThrowsAsync<OrleansException>(() => Keys.Revoke("a", Token));
 
         Assert.Single((await Keys.Read(0, Token)).Keys);

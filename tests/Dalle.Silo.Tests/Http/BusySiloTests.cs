@@ -59,7 +59,7 @@ public sealed class BusySiloTests
         var error = await HttpSilo.ReadError(second, HttpStatusCode.TooManyRequests);
 
         Assert.Equal(
-            ("rate_limit_error", "concurrency_limit_exceeded", "This address has 1 requests open, as many as it may; wait for one to end."),
+            ("rate_limit_error", "concurrency_limit_exceeded", "This address has as many requests open as it may, 1; wait for one to end."),
             (error.GetProperty("type").GetString(), error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
         Assert.Equal(("1", "1000"), (second.Headers.GetValues("retry-after").Single(), second.Headers.GetValues("retry-after-ms").Single()));
         Assert.Equal(HttpStatusCode.OK, health.StatusCode);

@@ -21,7 +21,7 @@ public sealed class KeysOfAClusterTests
         await second.InitializeAsync();
 
         using var made = await Send(first, HttpMethod.Post, "/v1/keys", Admin, """{ "name": "anywhere", "roles": ["generate"] }""");
-        var key = await made.Content.ReadFromJsonAsync<JsonElement>(Token);
+        var key = await made.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
         var text = key.GetProperty("key").GetString()!;
 
         await Until(second, text, HttpStatusCode.OK);

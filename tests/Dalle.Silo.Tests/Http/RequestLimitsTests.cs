@@ -20,7 +20,7 @@ public sealed class RequestLimitsTests
         var error = await HttpSilo.ReadError(refused, HttpStatusCode.TooManyRequests);
 
         Assert.Equal(
-            ("rate_limit_error", "rate_limit_exceeded", "The API key 'generate' has sent 2 requests within a minute, as many as it may; retry-after says when the next may come."),
+            ("rate_limit_error", "rate_limit_exceeded", "The API key 'generate' has sent as many requests as it may in a minute, 2; retry-after says when the next may come."),
             (error.GetProperty("type").GetString(), error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
         Assert.Equal(("30", "30000"), (refused.Headers.GetValues("retry-after").Single(), refused.Headers.GetValues("retry-after-ms").Single()));
         Assert.StartsWith("req_", refused.Headers.GetValues("x-request-id").Single(), StringComparison.Ordinal);

@@ -36,6 +36,12 @@ internal static class AccessPolicies
     public static TBuilder RequiresLeaveForMetrics<TBuilder>(this TBuilder endpoints)
         where TBuilder : IEndpointConventionBuilder => endpoints.RequireAuthorization(Metrics);
 
+    /// <summary>The role that an endpoint takes; null if any key will do.</summary>
+    public static string? RoleFor(Endpoint? endpoint) =>
+        endpoint?.Metadata.GetOrderedMetadata<IAuthorizeData>().Select(data => data.Policy).FirstOrDefault(policy => policy is not null) is { } policy
+            ? policy == Metrics ? NameOf(ApiRole.Admin) : policy
+            : null;
+
     private static void Define(AuthorizationOptions authorization, SiloOptions options)
     {
         authorization.FallbackPolicy = new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build();

@@ -43,10 +43,9 @@ internal sealed class ApiKeyHandler(IOptionsMonitor<AuthenticationSchemeOptions>
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
     {
-        var needed = Context.GetEndpoint()?.Metadata.GetOrderedMetadata<IAuthorizeData>().Select(data => data.Policy).FirstOrDefault(policy => policy is not null);
         var roles = Context.User.FindAll(ClaimTypes.Role).Select(claim => claim.Value);
         return ErrorWriter.Write(Context, ErrorAnswers.Refusal(
-            StatusCodes.Status403Forbidden, $"The API key may not do this: it takes the role {needed}, and the key has {string.Join(", ", roles)}.", null, "insufficient_permissions"));
+            StatusCodes.Status403Forbidden, $"The API key may not do this: it takes the role {AccessPolicies.RoleFor(Context.GetEndpoint())}, and the key has {string.Join(", ", roles)}.", null, "insufficient_permissions"));
     }
 
     private static ClaimsPrincipal Principal(IEnumerable<ApiRole> roles, params IEnumerable<Claim> claims) =>

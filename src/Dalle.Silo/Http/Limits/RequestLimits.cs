@@ -4,6 +4,7 @@ using System.Threading.RateLimiting;
 using Dalle.Contracts.Keys;
 using Dalle.Silo.Hosting;
 using Dalle.Silo.Http.Errors;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
@@ -46,8 +47,8 @@ internal static class RequestLimits
     {
         var who = rejected.HttpContext.Features.Get<ApiKey>() is { } key ? $"The API key '{key.Spec.Name}'" : "This address";
         return rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var delay)
-            ? TooMany($"{who} has sent {MostAMinute(rejected.HttpContext, options)} requests within a minute, as many as it may; retry-after says when the next may come.", "rate_limit_exceeded", delay)
-            : TooMany($"{who} has {MostOpen(rejected.HttpContext, options)} requests open, as many as it may; wait for one to end.", "concurrency_limit_exceeded", RetryAfter);
+            ? TooMany($"{who} has sent as many requests as it may in a minute, {MostAMinute(rejected.HttpContext, options)}; retry-after says when the next may come.", "rate_limit_exceeded", delay)
+            : TooMany($"{who} has as many requests open as it may, {MostOpen(rejected.HttpContext, options)}; wait for one to end.", "concurrency_limit_exceeded", RetryAfter);
     }
 
     private static ErrorAnswer TooMany(string message, string code, TimeSpan retryAfter) =>
