@@ -1,6 +1,7 @@
 namespace Dalle.Contracts.Keys;
 
-/// <summary>What the holder of an API key may do. Stored and sent: values are append-only.</summary>
+/// <summary>What the holder of an API key may do.</summary>
+/// <remarks>Stored and sent: values are append-only.</remarks>
 public enum ApiRole
 {
     /// <summary>Draw pictures.</summary>

@@ -44,7 +44,7 @@ internal sealed record NewKeyObject : KeyObject
         : base(key) => Key = text;
 
     /// <summary>What its holder sends as <c>Authorization: Bearer KEY</c>.</summary>
-    public string Key { get; }
+    public required string Key { get; init; }
 
     public static NewKeyObject Of(ApiKey key, string text) => new(Of(key), text);
 }
