@@ -46,7 +46,7 @@ public sealed class TelemetryTests : IAsyncDisposable
             (await http.SendAsync(request, TestContext.Current.CancellationToken)).EnsureSuccessStatusCode();
         }
 
-        await collector.HasSpans(trace, "GET /v1/models", "IModelCatalogGrain/List");
+        await collector.HasSpans(trace, "GET /v1/models/", "IModelCatalogGrain/List");
     }
 
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
