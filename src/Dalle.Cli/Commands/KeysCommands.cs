@@ -80,7 +80,7 @@ internal static class KeysCommands
         if (!context.Terminal.IsJson)
         {
             context.Terminal.SayLine(text);
-            context.Terminal.SayLine($"Key {key.Id} of {spec.Name} may {string.Join(", ", spec.Roles.Select(NameOf))}. It is shown this once; clients send it as 'Authorization: Bearer KEY'.");
+            context.Terminal.SayLine($"Key {key.Id} ({spec.Name}: {string.Join(", ", spec.Roles.Select(NameOf))}) is shown this once; clients send it as 'Authorization: Bearer KEY'.");
         }
 
         return ExitCodes.Success;

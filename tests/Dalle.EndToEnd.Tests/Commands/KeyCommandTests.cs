@@ -26,7 +26,7 @@ public sealed class KeyCommandTests : IDisposable
         Assert.Equal((id, "me", 60), (listed.GetProperty("id").GetString(), listed.GetProperty("spec").GetProperty("name").GetString(), listed.GetProperty("spec").GetProperty("requestsPerMinute").GetInt32()));
         Assert.Equal(["generate", "train"], listed.GetProperty("spec").GetProperty("roles").EnumerateArray().Select(role => role.GetString()));
         Assert.Matches("^dalle_[0-9a-f]{12}_[0-9a-f]{64}$", second[0]);
-        Assert.EndsWith("of other may generate. It is shown this once; clients send it as 'Authorization: Bearer KEY'.", second[1], StringComparison.Ordinal);
+        Assert.EndsWith(" (other: generate) is shown this once; clients send it as 'Authorization: Bearer KEY'.", second[1], StringComparison.Ordinal);
         Assert.Contains(id, table, StringComparison.Ordinal);
         Assert.DoesNotContain(key[^64..], listed + table, StringComparison.Ordinal);
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Unauthorized), (await Ask(key), await Ask(null)));

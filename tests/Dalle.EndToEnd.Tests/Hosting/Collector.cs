@@ -100,10 +100,10 @@ internal sealed class Collector : IAsyncDisposable
 
     /// <summary>The fields of every span: a request holds resources (1), they scopes (2), and those spans (2).</summary>
     private static IEnumerable<IReadOnlyList<(int Number, ReadOnlyMemory<byte> Value)>> SpansOf(ReadOnlyMemory<byte> request) =>
-        from resource in Fields(request) where resource.Number == 1
-        from scope in Fields(resource.Value) where scope.Number == 2
-        from span in Fields(scope.Value) where span.Number == 2
-        select Fields(span.Value);
+        Fields(request).Where(resource => resource.Number == 1)
+            .SelectMany(resource => Fields(resource.Value)).Where(scope => scope.Number == 2)
+            .SelectMany(scope => Fields(scope.Value)).Where(span => span.Number == 2)
+            .Select(span => Fields(span.Value));
 
     /// <summary>The fields of a protobuf message that have a length: texts, bytes and messages.</summary>
     private static List<(int Number, ReadOnlyMemory<byte> Value)> Fields(ReadOnlyMemory<byte> message)
