@@ -10,6 +10,8 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 
     public DalleClientOptions Options => options;
 
+    public TimeProvider Clock => clock;
+
     /// <summary>One call within a deadline.</summary>
     /// <exception cref="TimeoutException">The cluster did not answer in time.</exception>
     /// <exception cref="ClusterUnavailableException">No silo takes the call.</exception>

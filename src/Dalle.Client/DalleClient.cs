@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Dalle.Contracts;
 using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Keys;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
 using Microsoft.Extensions.DependencyInjection;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace Dalle.Client;
 
-/// <summary>A cluster as a .NET application uses it: submit and watch training jobs, draw pictures, look after models.</summary>
+/// <summary>A cluster as a .NET application uses it: submit and watch training jobs, draw pictures, look after models and API keys.</summary>
 /// <remarks>Thread-safe; one for the application's life. Every wait has a deadline; streams that are cut off go on where they stopped.</remarks>
 public sealed class DalleClient : IAsyncDisposable
 {
@@ -168,6 +169,27 @@ public sealed class DalleClient : IAsyncDisposable
     public Task DeleteModel(string name, CancellationToken cancellationToken = default) =>
         _calls.Ask($"Deleting model '{name}'", token => Catalog.Delete(name, token), cancellationToken);
 
+    /// <summary>Makes an API key. Its text is made here; the cluster gets a hash of it.</summary>
+    /// <returns>The key, and its text, which cannot be had again.</returns>
+    /// <exception cref="InvalidRequestException">The spec is not valid; the field is named.</exception>
+    public async Task<(ApiKey Key, string Text)> CreateKey(ApiKeySpec spec, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        spec.Validate();
+        var text = ApiKeySecret.New();
+        var key = new ApiKey(ApiKeySecret.IdOf(text)!, spec, _calls.Clock.GetUtcNow());
+        await _calls.Ask("Making a key", token => Keys.Create(new(key, ApiKeySecret.Hash(text)), token), cancellationToken);
+        return (key, text);
+    }
+
+    /// <summary>All API keys, oldest first.</summary>
+    public async Task<IReadOnlyList<ApiKey>> ListKeys(CancellationToken cancellationToken = default) =>
+        [.. (await _calls.Ask("Listing keys", token => Keys.Read(0, token), cancellationToken)).Keys.Select(key => key.Key)];
+
+    /// <summary>Takes an API key away for good. Silos hear of it at once, one that is cut off within seconds of its return.</summary>
+    /// <exception cref="NotFoundException">There is no such key.</exception>
+    public Task RevokeKey(string id, CancellationToken cancellationToken = default) => _calls.Ask($"Revoking key '{id}'", token => Keys.Revoke(id, token), cancellationToken);
+
     /// <summary>Closes the connection, if this client opened it.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -191,6 +213,8 @@ public sealed class DalleClient : IAsyncDisposable
     }
 
     private IModelCatalogGrain Catalog => _grains.GetGrain<IModelCatalogGrain>(0);
+
+    private IApiKeysGrain Keys => _grains.GetGrain<IApiKeysGrain>(0);
 
     private ITrainingJobGrain Job(string id) => _grains.GetGrain<ITrainingJobGrain>(Names.Check(id, "id"));
 

@@ -1,5 +1,6 @@
 using Dalle.Contracts.Cluster;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Keys;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
 
@@ -53,6 +54,8 @@ internal static class ContractSamples
         Model = "m", Prompt = "a red circle", Candidates = 4, Seed = 5, Temperature = 0.5, TopK = 6, TopP = 0.7, Guidance = 2, PartialPictures = 3,
         Caller = "someone", MaxWait = TimeSpan.FromSeconds(9), Completion = new() { Picture = new byte[] { 1, 2 }, Mask = new byte[] { 3 }, Share = 0.5 },
     };
+
+    private static ApiKey Key { get; } = new("a", new() { Name = "me", Roles = [ApiRole.Train, ApiRole.Admin], Expires = At.AddDays(1), RequestsPerMinute = 2, ConcurrentRequests = 3 }, At);
 
     public static IReadOnlyList<TrainingEvent> TrainingEvents { get; } =
     [
@@ -121,6 +124,10 @@ internal static class ContractSamples
         new RowsSampled([[1, 2], [3, 4]]),
         new PartialDecoded(1, 2, new byte[] { 1, 2, 3 }),
         new PictureDecoded(1, new byte[] { 1, 2, 3 }),
+        Key.Spec,
+        Key,
+        new StoredApiKey(Key, "00ff"),
+        new ApiKeySet(2, [new(Key, "00ff")]),
         new GenerationStatus(GenerationPhase.Failed, Request, 3, "gone"),
     ];
 

@@ -4,6 +4,7 @@ using Dalle.Contracts.Cluster;
 using Dalle.Silo.Hosting;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Dalle.Cli.Commands;
 
@@ -33,7 +34,17 @@ internal static class SiloCommand
     private static async Task<int> Run(CommandContext context, Action<SiloOptions> configure, CancellationToken cancellationToken)
     {
         await using var silo = SiloHost.Build(context, configure, LogLevel.Warning);
-        await silo.StartAsync(cancellationToken);
+        try
+        {
+            await silo.StartAsync(cancellationToken);
+        }
+        catch (OptionsValidationException)
+        {
+            // That there is no key shows only once the silo is in its cluster: it leaves in order.
+            await silo.StopAsync(CancellationToken.None);
+            throw;
+        }
+
         var card = SiloCard.Read(context.DataDirectory);
         context.Terminal.WriteJsonLine(card);
         context.Terminal.SayLine($"Serving {card?.Http} from {context.DataDirectory}. Ctrl-C stops it; running jobs write a checkpoint and go on at the next start.");

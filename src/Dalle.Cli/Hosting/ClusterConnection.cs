@@ -33,7 +33,8 @@ internal sealed class ClusterConnection : IAsyncDisposable
             return new(await DalleClient.Connect(card, DalleSilo.ClientOptions(), cancellationToken), card.Artifacts, embedded: null);
         }
 
-        var silo = SiloHost.Build(context, options => options.HttpPort = 0);
+        // It is this command's alone, whomever the silo of the settings is to serve.
+        var silo = SiloHost.Build(context, options => (options.HttpPort, options.Address, options.Http.Dashboard) = (0, IPAddress.Loopback.ToString(), false));
         try
         {
             await silo.StartAsync(cancellationToken);

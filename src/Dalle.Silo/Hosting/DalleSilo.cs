@@ -11,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Orleans.Dashboard;
 
 namespace Dalle.Silo.Hosting;
 
@@ -40,7 +41,21 @@ public static class DalleSilo
         builder.Services.AddOptions<WorkerOptions>()
             .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"));
         builder.Services.AddSingleton(provider => new ArtifactStore(provider.GetRequiredService<ClusterArtifacts>().Folder));
-        builder.UseOrleans(silo => silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers());
+        var options = builder.Configuration.GetSection(SiloOptions.Section).Get<SiloOptions>() ?? new();
+        configure?.Invoke(options);
+        builder.UseOrleans(silo =>
+        {
+            silo.AddDalleCluster().AddDalleGrains().AddDalleWorkers();
+            if (Telemetry.IsSent(builder))
+            {
+                silo.AddActivityPropagation();
+            }
+
+            if (options.Http.Dashboard)
+            {
+                silo.AddDashboard();
+            }
+        });
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.StopTimeout + LeaveTimeout);
         builder.AddDalleTelemetry();
         builder.Services.AddHostedService<StoreCheck>();
@@ -49,6 +64,7 @@ public static class DalleSilo
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<SiloOptions>>((kestrel, silo) =>
         {
             kestrel.Listen(silo.Value.ListenAddress, silo.Value.HttpPort);
+            kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = silo.Value.MaxRequestBytes;
         });
         builder.Services.AddDalleHttp();

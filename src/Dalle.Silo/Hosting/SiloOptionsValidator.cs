@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using System.Net;
-using Dalle.Silo.Http;
 using Dalle.Silo.Storage;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -28,11 +27,6 @@ internal sealed class SiloOptionsValidator : IValidateOptions<SiloOptions>
         if (faults.Count == 0 && !IPAddress.IsLoopback(options.ClusterListenAddress) && (options.ClusterSecret is null || options.ClusterCertificate is null))
         {
             faults.Add($"{SiloOptions.Section}:{nameof(options.ClusterAddress)}: {options.ClusterAddress} can be reached from other machines, so silos must know each other; set {SiloOptions.Section}:{nameof(options.ClusterSecret)} and {SiloOptions.Section}:{nameof(options.ClusterCertificate)}, or listen on {IPAddress.Loopback}.");
-        }
-
-        if (faults.Count == 0 && !IPAddress.IsLoopback(options.ListenAddress) && options.Http.ApiKey is null)
-        {
-            faults.Add($"{HttpOptions.ApiKeySetting}: {options.Address} can be reached from other machines, so clients must show a key; set one, in {HttpOptions.ApiKeyVariable}, or listen on {IPAddress.Loopback}.");
         }
 
         return faults.Count > 0 ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;

@@ -1,10 +1,12 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Dalle.Contracts.Keys;
 using Dalle.Contracts.Training;
 using Dalle.Silo.Http.Errors;
 using Dalle.Silo.Http.Images;
 using Dalle.Silo.Http.Jobs;
+using Dalle.Silo.Http.Keys;
 using Dalle.Silo.Http.Models;
 using Dalle.Silo.Http.Streaming;
 
@@ -16,7 +18,7 @@ namespace Dalle.Silo.Http;
     DictionaryKeyPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     NumberHandling = JsonNumberHandling.Strict,
     RespectNullableAnnotations = true,
-    Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>), typeof(PlainEnum<RecoveryMode>)])]
+    Converters = [typeof(PlainEnum<TrainingPhase>), typeof(PlainEnum<TrainingStage>), typeof(PlainEnum<RecoveryMode>), typeof(PlainEnum<ApiRole>)])]
 [JsonSerializable(typeof(ApiErrorBody))]
 [JsonSerializable(typeof(StreamError))]
 [JsonSerializable(typeof(ImageGenerationRequest))]
@@ -31,6 +33,10 @@ namespace Dalle.Silo.Http;
 [JsonSerializable(typeof(JobObject))]
 [JsonSerializable(typeof(ObjectList<JobObject>))]
 [JsonSerializable(typeof(TrainingEvent))]
+[JsonSerializable(typeof(KeyRequest))]
+[JsonSerializable(typeof(NewKeyObject))]
+[JsonSerializable(typeof(ObjectList<KeyObject>))]
+[JsonSerializable(typeof(RevokedKeyObject))]
 internal sealed partial class HttpJson : JsonSerializerContext
 {
     /// <summary>The options as they are meant: answers are never part of a page, so quotes and letters stay as they are.</summary>

@@ -58,7 +58,7 @@ internal static class OpenApi
         document.Components ??= new();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
-            [Scheme] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "Needed if the silo has an API key (Dalle:Http:ApiKey)." },
+            [Scheme] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "An API key: needed as soon as the cluster or the silo (Dalle:Http:ApiKey) has one." },
         };
         document.Security = [new() { [new OpenApiSecuritySchemeReference(Scheme, document)] = [] }, []];
     }

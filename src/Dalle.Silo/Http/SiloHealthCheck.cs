@@ -1,15 +1,21 @@
+using Dalle.Silo.Http.Access;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Dalle.Silo.Http;
 
-/// <summary>Ready: an active member of the cluster whose storage answers.</summary>
-internal sealed class SiloHealthCheck(ISiloStatusOracle membership, IMembershipTable table) : IHealthCheck
+/// <summary>Ready: an active member of the cluster whose storage answers, and which knows the API keys.</summary>
+internal sealed class SiloHealthCheck(ISiloStatusOracle membership, IMembershipTable table, KeyRing keys) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (membership.CurrentStatus != SiloStatus.Active)
         {
             return HealthCheckResult.Unhealthy($"The silo is {membership.CurrentStatus}.");
+        }
+
+        if (!keys.IsKnown)
+        {
+            return HealthCheckResult.Unhealthy("The cluster's API keys have not been read yet.");
         }
 
         await table.ReadRowAsync(membership.SiloAddress, cancellationToken);

@@ -17,6 +17,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate", "Required argument 'prompt' missing for command: 'generate'.", "dalle generate")]
     [InlineData("generate cat -n 65", "-n expects 1 to 64, got 65.", "dalle generate")]
     [InlineData("generate cat --top-p 1.5", "--top-p expects 0.001 to 1, got 1.5.", "dalle generate")]
+    [InlineData("edit cat.png cat --keep-top 2", "--keep-top expects 0 to 1, got 2.", "dalle edit")]
+    [InlineData("edit cat.png cat --keep-top 0.5 --vary 0.5", "Expected at most one of --mask, --keep-top, --redraw and --vary.", "dalle edit")]
     [InlineData("generate cat --seed none", "Cannot parse argument 'none' for option '--seed' as expected type 'System.Nullable`1[System.UInt64]'.", "dalle generate")]
     [InlineData("jobs", "Required command was not provided.", "dalle jobs")]
     [InlineData("jobs shwo 1", "Unrecognized command or argument 'shwo'.", "dalle jobs")]
@@ -31,6 +33,11 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("plan --preset tiny --silos 0", "--silos expects 1 to 100000, got 0.", "dalle plan")]
     [InlineData("plan --preset tiny --devices 0", "--devices expects 1 to 1024, got 0.", "dalle plan")]
     [InlineData("plan --preset tiny --rank -1", "--rank expects at least 0, got -1.", "dalle plan")]
+    [InlineData("keys", "Required command was not provided.", "dalle keys")]
+    [InlineData("keys create", "Required argument 'name' missing for command: 'create'.", "dalle keys create")]
+    [InlineData("keys create me --role draw", "--role expects one of generate, train, admin; got 'draw'.", "dalle keys create")]
+    [InlineData("keys create me --days 0", "--days expects 1 to 36500, got 0.", "dalle keys create")]
+    [InlineData("keys create me --requests-per-minute 0", "--requests-per-minute expects 1 to 1000000, got 0.", "dalle keys create")]
     [InlineData("silo --http-port 70000", "--http-port expects 0 to 65535, got 70000.", "dalle silo")]
     public async Task Usage_NotValid_IsRefusedWithTheReasonAndWhereToLook(string line, string reason, string command)
     {
@@ -43,7 +50,7 @@ public sealed class CommandLineTests : IDisposable
     public async Task NoArguments_ShowHelp()
     {
         Assert.Equal(ExitCodes.Success, await Run());
-        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "models", "eval", "plan" })
+        foreach (var command in new[] { "quickstart", "data", "silo", "train", "jobs", "generate", "edit", "models", "eval", "plan", "cluster", "keys" })
         {
             Assert.Contains($"  {command} ", _output.ToString(), StringComparison.Ordinal);
         }
@@ -71,6 +78,13 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(plan.GetProperty("bytesSent").GetInt64(), plan.GetProperty("shards").EnumerateArray().Sum(shard => shard.GetProperty("bytesPerUpdate").GetInt64()));
         Assert.InRange(plan.GetProperty("saved").GetDouble(), 0.5, 1);
         Assert.True(plan.GetProperty("memory").GetProperty("total").GetInt64() > 0);
+    }
+
+    [Fact]
+    public async Task KeysCreate_WithANameThatCannotBe_SaysWhatCan()
+    {
+        Assert.Equal(ExitCodes.Failure, await Run("keys", "create", "my key"));
+        Assert.Equal("dalle: 'my key' cannot be used as Name: expected 1 to 64 letters, digits, dots, dashes or underscores, not beginning with a dot.\n", _error.ToString());
     }
 
     [Fact]

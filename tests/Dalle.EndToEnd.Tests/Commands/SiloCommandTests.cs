@@ -34,6 +34,15 @@ public sealed class SiloCommandTests : IDisposable
         Assert.StartsWith($"dalle: Data folder '{_folder.FullName}' is in use by a silo, process ", Assert.Single(result.ErrorLines), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Silo_ThatOthersCouldReach_WithoutAKey_SaysSoInOneLine()
+    {
+        var result = await Silo("--address", "0.0.0.0");
+
+        Assert.Equal((1, ""), (result.ExitCode, result.Output));
+        Assert.StartsWith("dalle: Dalle:Address: 0.0.0.0 can be reached from other machines, so clients must show a key, and there is none", Assert.Single(result.ErrorLines), StringComparison.Ordinal);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private Task<DalleProcess.Result> Silo(params string[] options) => DalleProcess.Run(["silo", "--http-port", "0", "--data-dir", _folder.FullName, .. options]);

@@ -17,6 +17,9 @@ internal sealed class SiloCluster : IAsyncDisposable
     /// <summary>The first one's data folder, where the cluster's artifacts are.</summary>
     public string DataFolder => _folders[0].FullName;
 
+    /// <summary>The data folders of all that were started.</summary>
+    public IEnumerable<string> DataFolders => _folders.Select(folder => folder.FullName);
+
     /// <summary>Starts so many silos, one after the other.</summary>
     public async Task Start(int silos)
     {

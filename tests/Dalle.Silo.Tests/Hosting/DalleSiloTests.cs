@@ -60,7 +60,7 @@ public sealed class DalleSiloTests
     [InlineData("--Dalle:HttpPort=70000", "Dalle:HttpPort")]
     [InlineData("--Dalle:AdvertisedDataPort=0", "Dalle:AdvertisedDataPort")]
     [InlineData("--Dalle:Address=localhost", "Dalle:Address: expected an IP address such as 127.0.0.1, got 'localhost'.")]
-    [InlineData("--Dalle:Address=0.0.0.0", "Dalle:Http:ApiKey")]
+    [InlineData("--Dalle:Http:RequestsPerMinute=0", "Dalle:Http:RequestsPerMinute")]
     [InlineData("--Dalle:ClusterAddress=localhost", "Dalle:ClusterAddress: expected an IP address such as 127.0.0.1, got 'localhost'.")]
     [InlineData("--Dalle:ClusterAddress=0.0.0.0", "Dalle:AdvertisedAddress")]
     [InlineData("--Dalle:DataFolder=", "Dalle:DataFolder")]

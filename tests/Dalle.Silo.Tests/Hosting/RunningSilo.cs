@@ -19,7 +19,8 @@ public sealed class RunningSilo : IAsyncLifetime
 
     public IServiceProvider Services => _app!.Services;
 
-    public Uri Http => new(_app!.Urls.First());
+    /// <summary>Where this machine reaches it.</summary>
+    public Uri Http => new(_app!.Urls.First().Replace("//0.0.0.0:", "//127.0.0.1:", StringComparison.Ordinal));
 
     public async ValueTask InitializeAsync()
     {

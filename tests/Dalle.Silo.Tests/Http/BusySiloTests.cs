@@ -49,6 +49,23 @@ public sealed class BusySiloTests
     }
 
     [Fact(Timeout = 120_000)]
+    public async Task TooManyOpenRequestsOfOneCaller_Are429_WhateverTheyAre_HealthChecksExcepted()
+    {
+        await using var busy = await BusySilo.Start(concurrentRequests: 1);
+
+        using var first = await busy.Silo.Open(HttpMethod.Post, Path, """{ "model": "circles", "prompt": "x", "stream": true }""");
+        using var second = await busy.Silo.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken);
+        using var health = await busy.Silo.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        var error = await HttpSilo.ReadError(second, HttpStatusCode.TooManyRequests);
+
+        Assert.Equal(
+            ("rate_limit_error", "concurrency_limit_exceeded", "This address has as many requests open as it may, 1; wait for one to end."),
+            (error.GetProperty("type").GetString(), error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
+        Assert.Equal(("1", "1000"), (second.Headers.GetValues("retry-after").Single(), second.Headers.GetValues("retry-after-ms").Single()));
+        Assert.Equal(HttpStatusCode.OK, health.StatusCode);
+    }
+
+    [Fact(Timeout = 120_000)]
     public async Task SilentStream_CarriesComments()
     {
         await using var busy = await BusySilo.Start();
@@ -135,12 +152,12 @@ public sealed class BusySiloTests
 
         public SessionCalls Sessions { get; }
 
-        public static async Task<BusySilo> Start(int maxWaiting = 128, int maxStreams = 256)
+        public static async Task<BusySilo> Start(int maxWaiting = 128, int maxStreams = 256, int concurrentRequests = 256)
         {
             var sessions = new SessionCalls();
             var silo = new HttpSilo
             {
-                Configure = options => (options.Http.MaxStreams, options.Http.Heartbeat) = (maxStreams, TimeSpan.FromMilliseconds(50)),
+                Configure = options => (options.Http.MaxStreams, options.Http.ConcurrentRequests, options.Http.Heartbeat) = (maxStreams, concurrentRequests, TimeSpan.FromMilliseconds(50)),
                 ConfigureServices = services => services
                     .Configure<GeneratorOptions>(generator => generator.MaxWaiting = maxWaiting)
                     .AddSingleton<IIncomingGrainCallFilter>(sessions),

@@ -2,8 +2,6 @@ using System.ClientModel;
 using System.Net;
 using System.Net.Http.Headers;
 using Dalle.Silo.Hosting;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Dalle.Silo.Tests.Http;
@@ -35,15 +33,29 @@ public sealed class GatesTests(HttpSilo silo) : IClassFixture<HttpSilo>
         }
     }
 
-    // The client waits for leave to send its body: a silo that refuses closes the connection, and a client in the middle of sending may then see no answer.
+    /// <summary>Every operation that takes a body, as the API's description has them.</summary>
     [Fact]
-    public async Task BodyBeyondTheLimit_IsRefused()
+    public async Task EveryBody_IsBounded()
     {
+        var paths = (await HttpSilo.Read(await silo.Http.GetAsync("/openapi/v1.json", Token))).GetProperty("paths").EnumerateObject()
+            .Where(path => path.Value.EnumerateObject().Any(operation => operation.Value.TryGetProperty("requestBody", out _))).Select(path => path.Name.Replace("{id}", "x", StringComparison.Ordinal)).ToList();
+
+        Assert.Contains("/v1/keys", paths);
+        foreach (var path in paths)
+        {
+            await BodyBeyondTheLimit_IsRefused(path);
+        }
+    }
+
+    // The client waits for leave to send its body: a silo that refuses closes the connection, and a client in the middle of sending may then see no answer.
+    private async Task BodyBeyondTheLimit_IsRefused(string path)
+    {
+        var takesPictures = path is "/v1/images/edits" or "/v1/images/variations";
         using var http = new HttpClient(new SocketsHttpHandler { Expect100ContinueTimeout = TimeSpan.FromMinutes(1) }) { BaseAddress = silo.Silo.Http };
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/images/generations")
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
             Headers = { ExpectContinue = true },
-            Content = new StringContent($$"""{ "model": "circles", "prompt": "{{new string('x', 2 << 20)}}" }""", new MediaTypeHeaderValue("application/json")),
+            Content = new StringContent($$"""{ "model": "circles", "prompt": "{{new string('x', takesPictures ? 48 << 20 : 2 << 20)}}" }""", new MediaTypeHeaderValue("application/json")),
         };
 
         var error = await HttpSilo.ReadError(await http.SendAsync(request, Token), HttpStatusCode.RequestEntityTooLarge);
@@ -78,11 +90,7 @@ public sealed class GatesTests(HttpSilo silo) : IClassFixture<HttpSilo>
         await using var keyed = new HttpSilo
         {
             Configure = options => options.Http.ApiKey = Key,
-            ConfigureServices = services => services.AddSingleton<ILoggerProvider>(log).PostConfigure<LoggerFilterOptions>(filter =>
-            {
-                filter.Rules.Add(new(null, "Microsoft.AspNetCore", LogLevel.Trace, null));
-                filter.Rules.Add(new(null, "Dalle", LogLevel.Trace, null));
-            }),
+            ConfigureServices = log.Record,
         };
         await keyed.InitializeAsync();
 
@@ -108,38 +116,38 @@ public sealed class GatesTests(HttpSilo silo) : IClassFixture<HttpSilo>
             statuses);
         Assert.Equal(HttpStatusCode.OK, (await keyed.Http.SendAsync(other, Token)).StatusCode);
         Assert.Equal("invalid_api_key", (await HttpSilo.ReadError(await keyed.Http.SendAsync(basic, Token), HttpStatusCode.Unauthorized)).GetProperty("code").GetString());
+        var made = (await HttpSilo.Read(await keyed.Send(HttpMethod.Post, "/v1/keys", Key, """{ "name": "drawer", "roles": ["generate"] }"""), HttpStatusCode.Created)).GetProperty("key").GetString()!;
+        Assert.Equal(HttpStatusCode.OK, (await keyed.Send(HttpMethod.Get, "/v1/models", made)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await keyed.Send(HttpMethod.Get, "/v1/jobs", made)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await keyed.Send(HttpMethod.Get, "/v1/models", made[..^1] + "x")).StatusCode);
+
         Assert.Contains(log.Lines, line => line.Contains("/v1/models", StringComparison.Ordinal));
         Assert.DoesNotContain(log.Lines, line => line.Contains("correct-horse", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, line => line.Contains(made[^64..^32], StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Silo_WithAKeyThatIsTooShort_IsNotBuilt()
+    {
+        var error = Assert.Throws<OptionsValidationException>(() => DalleSilo.Create(configure: options => options.Http.ApiKey = "short"));
+
+        Assert.Equal("Dalle:Http:ApiKey: expected 16 to 256 visible ASCII characters without spaces.", error.Message);
     }
 
     [Theory]
-    [InlineData(null, "Dalle:Http:ApiKey: 192.0.2.1 can be reached from other machines, so clients must show a key; set one, in DALLE_HTTP__APIKEY, or listen on 127.0.0.1.")]
-    [InlineData("short", "Dalle:Http:ApiKey: expected 16 to 256 visible ASCII characters without spaces.")]
-    public void OtherMachines_AreNotListenedTo_WithoutAProperKey(string? key, string message)
+    [InlineData("/v1/models")]
+    [InlineData("/v1/nothing")]
+    [InlineData("/health/live")]
+    [InlineData("/metrics")]
+    [InlineData("/openapi/v1.json")]
+    public async Task EveryAnswer_IsForNoPageAndKeptByNoOne_AndDoesNotSayWhatServes(string path)
     {
-        var error = Assert.Throws<OptionsValidationException>(() => DalleSilo.Create(configure: options => (options.Address, options.Http.ApiKey) = ("192.0.2.1", key)));
+        using var answer = await silo.Http.GetAsync(path, Token);
 
-        Assert.Equal(message, error.Message);
-    }
-
-    private sealed class RecordingLog : ILoggerProvider, ILogger
-    {
-        private readonly System.Collections.Concurrent.ConcurrentQueue<string> _lines = new();
-
-        public IEnumerable<string> Lines => _lines;
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            _lines.Enqueue(formatter(state, exception));
-
-        public void Dispose()
-        {
-        }
+        Assert.Equal(
+            ["nosniff", "DENY", "no-referrer", "default-src 'none'; frame-ancestors 'none'"],
+            new[] { "x-content-type-options", "x-frame-options", "referrer-policy", "content-security-policy" }.Select(name => answer.Headers.GetValues(name).Single()));
+        Assert.True(answer.Headers.CacheControl?.NoStore);
+        Assert.False(answer.Headers.Contains("server"));
     }
 }

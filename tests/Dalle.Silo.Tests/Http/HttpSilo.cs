@@ -63,6 +63,14 @@ public sealed class HttpSilo : IAsyncLifetime
 
     public Task<HttpResponseMessage> Post(string path, string json) => Http.PostAsync(path, Json(json), Token);
 
+    /// <summary>A request by one who has a key.</summary>
+    public async Task<HttpResponseMessage> Send(HttpMethod method, string path, string? key, string? json = null)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = json is null ? null : Json(json) };
+        request.Headers.Authorization = key is null ? null : new("Bearer", key);
+        return await Http.SendAsync(request, Token);
+    }
+
     /// <summary>The answer, which must have this status, as JSON.</summary>
     public static async Task<JsonElement> Read(HttpResponseMessage response, HttpStatusCode status = HttpStatusCode.OK)
     {

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Dalle.Contracts.Generation;
 using Dalle.Data.Pictures;
 using OpenAI.Images;
-using SkiaSharp;
 
 namespace Dalle.Silo.Tests.Http;
 
@@ -12,7 +11,7 @@ public sealed class ImageEditsTests(HttpSilo silo) : IClassFixture<HttpSilo>
 {
     private const string Edits = "/v1/images/edits", Variations = "/v1/images/variations";
 
-    private static readonly byte[] Photo = Picture(60, 40), UpperHalfKept = Hole(60, 40, (_, y) => y >= 20);
+    private static readonly byte[] Photo = Picture(60, 40), UpperHalfKept = PictureMask.Encode(60, 40, (_, y) => y >= 20);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -52,7 +51,7 @@ public sealed class ImageEditsTests(HttpSilo silo) : IClassFixture<HttpSilo>
             }
             """));
         var form = await HttpSilo.Read(await PostForm(Edits, [("model", "circles"), ("prompt", "a red circle"), ("seed", "4"), ("top_k", "9")], [("image[]", Photo), ("mask", UpperHalfKept)]));
-        var own = await HttpSilo.Read(await PostForm(Edits, [("model", "circles"), ("prompt", "a red circle"), ("seed", "4"), ("top_k", "9")], [("image", Hole(60, 40, (_, y) => y >= 20))]));
+        var own = await HttpSilo.Read(await PostForm(Edits, [("model", "circles"), ("prompt", "a red circle"), ("seed", "4"), ("top_k", "9")], [("image", PictureMask.Encode(60, 40, (_, y) => y >= 20))]));
 
         Assert.Equal(Text(json.GetProperty("data")[0], "b64_json"), Text(form.GetProperty("data")[0], "b64_json"));
         Assert.Equal(16, own.GetProperty("usage").GetProperty("output_tokens").GetInt32());
@@ -95,7 +94,7 @@ public sealed class ImageEditsTests(HttpSilo silo) : IClassFixture<HttpSilo>
         Assert.Equal("image", await Refused(("image", [1, 2, 3])));
         Assert.Equal("image", await Refused(("image", [])));
         Assert.Equal("image", await Refused(("image[]", Photo), ("image[]", Photo)));
-        Assert.Equal("mask", await Refused(("image", Photo), ("mask", Hole(60, 41, (_, _) => true))));
+        Assert.Equal("mask", await Refused(("image", Photo), ("mask", PictureMask.Encode(60, 41, (_, _) => true))));
         Assert.Equal("mask", await Refused(("image", Photo), ("mask", Photo)));
         Assert.Equal("picture", await Refused(("image", Photo), ("picture", Photo)));
 
@@ -120,18 +119,6 @@ public sealed class ImageEditsTests(HttpSilo silo) : IClassFixture<HttpSilo>
         var colours = new byte[width * height * 3];
         new Random(1).NextBytes(colours);
         return PngEncoder.Encode(new(width, height, colours));
-    }
-
-    private static byte[] Hole(int width, int height, Func<int, int, bool> isTransparent)
-    {
-        using var bitmap = new SKBitmap(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul);
-        for (var i = 0; i < width * height; i++)
-        {
-            bitmap.SetPixel(i % width, i / width, isTransparent(i % width, i / width) ? SKColors.Transparent : SKColors.Orange);
-        }
-
-        using var png = bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
-        return png.ToArray();
     }
 
     private static MultipartFormDataContent Form((string Name, string Value)[] fields, (string Name, byte[] File)[] files)

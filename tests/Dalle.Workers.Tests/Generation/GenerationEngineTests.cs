@@ -292,7 +292,7 @@ public sealed class GenerationEngineTests : IAsyncLifetime
         var random = new Random(seed);
         var colours = new byte[32 * 32 * 3];
         random.NextBytes(colours);
-        var mask = Files.Transparent(32, 32, (x, y) => !isKept(x / 8, y / 8));
+        var mask = PictureMask.Encode(32, 32, (x, y) => !isKept(x / 8, y / 8));
         return KeptPicture.Read(new() { Picture = PngEncoder.Encode(new(32, 32, colours)), Mask = mask }, imageSize: 32, GridSize);
     }
 

@@ -16,7 +16,7 @@ public sealed class KeptPictureTests
     public void Mask_WithAHole_FreesEveryCellThatTheHoleTouches()
     {
         // From pixel 7 to 16: columns 0, 1, 2 of cells of 8 pixels; in height just inside row 1.
-        var mask = Files.Transparent(Size, Size, (x, y) => x is >= 7 and <= 16 && y is >= 8 and <= 15);
+        var mask = PictureMask.Encode(Size, Size, (x, y) => x is >= 7 and <= 16 && y is >= 8 and <= 15);
 
         var given = Read(new() { Picture = Picture(Size, Size), Mask = mask }).Given(Tokens, seed: 1, candidate: 0);
 
@@ -28,7 +28,7 @@ public sealed class KeptPictureTests
     public void Picture_OfAnySize_IsScaledFromItsCentralSquare_AndItsMaskWithIt()
     {
         // Twice as wide as high: the square is pixels 50 to 149; the hole is its left half.
-        var mask = Files.Transparent(200, 100, (x, _) => x < 100);
+        var mask = PictureMask.Encode(200, 100, (x, _) => x < 100);
 
         var kept = Read(new() { Picture = Picture(200, 100), Mask = mask });
 
@@ -40,7 +40,7 @@ public sealed class KeptPictureTests
     [Fact]
     public void Picture_TransparentItself_NeedsNoMask()
     {
-        var given = Read(new() { Picture = Files.Transparent(Size, Size, (_, y) => y >= 24) }).Given(Tokens, 1, 0);
+        var given = Read(new() { Picture = PictureMask.Encode(Size, Size, (_, y) => y >= 24) }).Given(Tokens, 1, 0);
 
         Assert.Equal([.. Tokens.Take(12), -1, -1, -1, -1], given);
     }
@@ -70,7 +70,7 @@ public sealed class KeptPictureTests
     {
         Refused("Picture", new() { Picture = new byte[] { 1, 2, 3 } });
         Refused("Mask", new() { Picture = Picture(Size, Size), Mask = new byte[] { 1, 2, 3 } });
-        Refused("Mask", new() { Picture = Picture(Size, Size), Mask = Files.Transparent(Size, 16, (_, _) => true) });
+        Refused("Mask", new() { Picture = Picture(Size, Size), Mask = PictureMask.Encode(Size, 16, (_, _) => true) });
         Refused("Mask", new() { Picture = Picture(Size, Size), Mask = Picture(Size, Size) });
 
         static void Refused(string field, PictureToComplete completion) =>

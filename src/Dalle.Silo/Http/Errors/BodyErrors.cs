@@ -28,10 +28,11 @@ internal static class BodyErrors
 
     private static string Describe(Type type) => Type.GetTypeCode(type) switch
     {
-        TypeCode.Int32 => "a whole number",
+        TypeCode.Int32 or TypeCode.Int64 => "a whole number",
         TypeCode.UInt64 => "a whole number from 0 to 18446744073709551615",
         TypeCode.Double => "a number",
         TypeCode.Boolean => "true or false",
+        TypeCode.Object when type != typeof(string) && type.IsAssignableTo(typeof(System.Collections.IEnumerable)) => "a list",
         _ => "a string",
     };
 }

@@ -8,6 +8,9 @@ namespace Dalle.Silo.Http.Errors;
 /// <summary>Writes errors as answers. Those that are the silo's own fault are logged; a request's faults are its sender's.</summary>
 internal sealed partial class ErrorWriter(ILogger<ErrorWriter> logger) : IExceptionHandler
 {
+    /// <summary>As retry-after, for clients that know it: OpenAI's do.</summary>
+    private const string RetryAfterMilliseconds = "retry-after-ms";
+
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         await Write(httpContext, Explain(httpContext, exception, httpContext.Features.Get<IExceptionHandlerFeature>()?.Endpoint));
@@ -31,8 +34,8 @@ internal sealed partial class ErrorWriter(ILogger<ErrorWriter> logger) : IExcept
         context.Response.StatusCode = answer.Status;
         if (answer.RetryAfter is { } delay)
         {
-            context.Response.Headers["retry-after-ms"] = Math.Ceiling(delay.TotalMilliseconds).ToString("0", CultureInfo.InvariantCulture);
             context.Response.Headers.RetryAfter = Math.Max(1, Math.Ceiling(delay.TotalSeconds)).ToString("0", CultureInfo.InvariantCulture);
+            context.Response.Headers[RetryAfterMilliseconds] = Math.Max(1, Math.Ceiling(delay.TotalMilliseconds)).ToString("0", CultureInfo.InvariantCulture);
         }
 
         return context.Response.WriteAsJsonAsync(new ApiErrorBody(answer.Error), HttpJson.Api.ApiErrorBody, cancellationToken: context.RequestAborted);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Keys;
 using Dalle.Contracts.Training;
 
 namespace Dalle.Silo.Http.Errors;
@@ -13,6 +14,7 @@ internal static class ParameterNames
         [nameof(GenerationRequest.PartialPictures)] = "partial_images",
         [nameof(PictureToComplete.Picture)] = "image",
         [nameof(GenerationRequest.Caller)] = "user",
+        [nameof(ApiKeySpec.Expires)] = "expires_at",
         [nameof(TrainingSpec.Dataset)] = "data",
         [nameof(TrainingSpec.DiscreteVaeUpdates)] = "dvae_updates",
         [nameof(TrainingSpec.ThreadsPerWorker)] = "threads",

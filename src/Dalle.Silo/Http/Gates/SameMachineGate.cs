@@ -1,26 +1,28 @@
 using System.Net;
-using Dalle.Silo.Hosting;
+using Dalle.Silo.Http.Access;
 using Dalle.Silo.Http.Errors;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Options;
 
 namespace Dalle.Silo.Http.Gates;
 
 /// <summary>
-/// Without an API key only programs of this machine are served, and pages of this machine: a web page from elsewhere, open in a browser here, could
-/// otherwise start and cancel jobs, or give its own name this machine's address.
+/// Where no API key is needed only programs of this machine are served, and pages of this machine: a web page from elsewhere, open in a browser here, could
+/// otherwise start and cancel jobs, or give its own name this machine's address. Health checks are for everyone.
 /// </summary>
-internal sealed class SameMachineGate(RequestDelegate next, IOptions<SiloOptions> options)
+internal sealed class SameMachineGate(RequestDelegate next, KeyRing keys)
 {
-    private readonly bool _open = options.Value.Http.ApiKey is not null;
+    public Task Invoke(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null || keys.IsNeeded || IsHere(context.Request)
+            ? next(context)
+            : ErrorWriter.Write(context, ErrorAnswers.Refusal(
+                StatusCodes.Status403Forbidden,
+                $"A silo without API keys serves only this machine's programs, by a name such as localhost. Make a key with 'dalle keys create', or set {HttpOptions.ApiKeySetting}, to serve others.",
+                null,
+                "not_this_machine"));
 
-    public Task Invoke(HttpContext context) => _open || (IsHere(context.Request.Host.Host) && IsHere(context.Request.Headers.Origin.ToString()))
-        ? next(context)
-        : ErrorWriter.Write(context, ErrorAnswers.Refusal(
-            StatusCodes.Status403Forbidden,
-            $"A silo without an API key serves only this machine's programs, by a name such as localhost. Set {HttpOptions.ApiKeySetting} to serve others.",
-            null,
-            "not_this_machine"));
+    /// <summary>Whether a request is for this machine by one of its own names, and not from another's page.</summary>
+    public static bool IsHere(HttpRequest request) => IsHere(request.Host.Host) && IsHere(request.Headers.Origin.ToString());
 
     private static bool IsHere(string origin)
     {

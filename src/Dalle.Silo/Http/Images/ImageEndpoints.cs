@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using System.Security.Cryptography;
 using Dalle.Client;
 using Dalle.Contracts.Generation;
@@ -96,7 +97,7 @@ internal static class ImageEndpoints
         ImageRequest body, ModelManifest model, string kind, PictureToComplete? completion, DalleClient client, PictureLinks links, TimeProvider clock, HttpContext context,
         CancellationToken cancellationToken)
     {
-        var request = body.ToGenerationRequest((ulong)RandomNumberGenerator.GetInt32(int.MaxValue), context.User.Identity?.Name) with { Completion = completion };
+        var request = body.ToGenerationRequest((ulong)RandomNumberGenerator.GetInt32(int.MaxValue), context.User.FindFirst(ClaimTypes.NameIdentifier)?.Value) with { Completion = completion };
         request.Validate();
         var drawing = new Drawing(request, kind, body.Output(model), clock.GetUtcNow().ToUnixTimeSeconds());
 

@@ -10,28 +10,30 @@ using Microsoft.Extensions.Options;
 namespace Dalle.Silo.Http.Streaming;
 
 /// <summary>Bounds the long requests that are open at once, for each endpoint by itself: watchers cannot keep out those who draw.</summary>
-internal static class StreamLimit
+internal sealed class StreamLimit(IOptions<SiloOptions> options) : IRateLimiterPolicy<Endpoint>
 {
-    private const string Policy = "streams";
+    public const string Policy = "streams";
 
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    public static void AddStreamLimit(this IServiceCollection services)
-    {
-        services.AddRateLimiter(_ => { });
-        services.AddOptions<RateLimiterOptions>().Configure<IOptions<SiloOptions>>((limiter, options) =>
-        {
-            var limit = options.Value.Http.MaxStreams;
-            limiter.AddPolicy(Policy, context => RateLimitPartition.GetConcurrencyLimiter(context.GetEndpoint()!, _ => new() { PermitLimit = limit, QueueLimit = 0 }));
-            limiter.OnRejected = async (rejected, _) => await ErrorWriter.Write(rejected.HttpContext, TooMany(limit));
-        });
-    }
+    private readonly int _limit = options.Value.Http.MaxStreams;
+
+    public Func<OnRejectedContext, CancellationToken, ValueTask> OnRejected => async (rejected, _) => await ErrorWriter.Write(rejected.HttpContext, TooMany());
+
+    public RateLimitPartition<Endpoint> GetPartition(HttpContext httpContext) =>
+        RateLimitPartition.GetConcurrencyLimiter(httpContext.GetEndpoint()!, _ => new() { PermitLimit = _limit, QueueLimit = 0 });
+
+    private ErrorAnswer TooMany() => new(
+        StatusCodes.Status429TooManyRequests,
+        new() { Message = $"{_limit} such requests are open, as many as this silo takes.", Type = ApiError.RateLimit, Code = "too_many_streams" },
+        RetryAfter);
+}
+
+/// <summary>Adds and applies <see cref="StreamLimit"/>.</summary>
+internal static class StreamLimitConventions
+{
+    public static void AddStreamLimit(this IServiceCollection services) => services.AddRateLimiter(limiter => limiter.AddPolicy<Endpoint, StreamLimit>(StreamLimit.Policy));
 
     public static TBuilder LimitStreams<TBuilder>(this TBuilder endpoint)
-        where TBuilder : IEndpointConventionBuilder => endpoint.RequireRateLimiting(Policy);
-
-    private static ErrorAnswer TooMany(int limit) => new(
-        StatusCodes.Status429TooManyRequests,
-        new() { Message = $"{limit} such requests are open, as many as this silo takes.", Type = ApiError.RateLimit, Code = "too_many_streams" },
-        RetryAfter);
+        where TBuilder : IEndpointConventionBuilder => endpoint.RequireRateLimiting(StreamLimit.Policy);
 }
