@@ -1,6 +1,7 @@
 using Dalle.Cli.Hosting;
 using Dalle.Contracts.Models;
 using Dalle.Data.Pictures;
+using Dalle.Model.Native;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Models;
 using TorchSharp;
@@ -20,6 +21,7 @@ internal static class PublishedReranker
         ClusterConnection cluster, ModelManifest model, IReadOnlyList<IReadOnlyList<(string Caption, Picture Picture)>> pairs, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
+            TorchRuntime.Initialize();
             try
             {
                 var store = new ArtifactStore(cluster.ArtifactDirectory);
