@@ -33,7 +33,7 @@ internal sealed class AttentionTiles
     }
 
     /// <summary>Of sequences in which every position attends to every other.</summary>
-    public static AttentionTiles Full(int length) => new([.. Padded(Enumerable.Range(0, length))], (_, _) => true);
+    public static AttentionTiles AllToAll(int length) => new([.. Padded(Enumerable.Range(0, length))], (_, _) => true);
 
     /// <summary>The sequence position in each slot; -1 in a gap.</summary>
     public int[] Order { get; }

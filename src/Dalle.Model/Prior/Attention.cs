@@ -20,8 +20,8 @@ internal abstract class Attention : IDisposable
     /// <param name="headWidth">Width of a head.</param>
     /// <param name="device">Where it computes.</param>
     /// <param name="compute">The format it computes in.</param>
-    public static Attention CreateFull(int length, int heads, int headWidth, Device device, ScalarType compute) =>
-        SuitsTiles(headWidth, device, compute) ? new TiledAttention(AttentionTiles.Full(length), heads, headWidth, length) : new DenseAttention(length, heads, headWidth, blocked_SS: null);
+    public static Attention CreateAllToAll(int length, int heads, int headWidth, Device device, ScalarType compute) =>
+        SuitsTiles(headWidth, device, compute) ? new TiledAttention(AttentionTiles.AllToAll(length), heads, headWidth, length) : new DenseAttention(length, heads, headWidth, blocked_SS: null);
 
     /// <param name="qkv_R3C">Queries, keys and values of all heads, one after the other.</param>
     /// <param name="tape">Keeps what <see cref="Backward"/> needs; null when there is none.</param>

@@ -29,7 +29,7 @@ internal sealed class ContrastiveEncoder : IDisposable
     {
         var compute = parameters.Precision.ToScalarType();
         (_parameters, _prefix, _length) = (parameters, prefix, length);
-        _attention = Attention.CreateFull(length, shape.Heads, shape.HeadWidth, parameters.Master.device, compute);
+        _attention = Attention.CreateAllToAll(length, shape.Heads, shape.HeadWidth, parameters.Master.device, compute);
         _stack = new([.. RerankerParameters.Layers(prefix, shape).SelectMany(names => (Resblock[])
         [
             new AttentionResblock(parameters, names[0], compute, _attention),
@@ -80,7 +80,9 @@ internal sealed class ContrastiveEncoder : IDisposable
         var projectedGradient_BE = gradient_BE.sub(unit_BE.mul(along_B1)).div_(length_B1);
         _parameters.GradientOf(_prefix + "projection").addmm_(projectedGradient_BE.t(), mean_BC);
         var meanGradient_BC = projectedGradient_BE.mm(_projection_EC).div_(Number(_length));
-        var normalGradient_RC = meanGradient_BC.unsqueeze(1).expand(-1, _length, -1).reshape(-1, output_RC.shape[1]);
+
+        // Of a single row the reshaped array would still be that row over and over.
+        var normalGradient_RC = meanGradient_BC.unsqueeze(1).expand(-1, _length, -1).reshape(-1, output_RC.shape[1]).contiguous();
         return _norm.Backward(normalGradient_RC, output_RC).MoveToOuterDisposeScope();
     }
 

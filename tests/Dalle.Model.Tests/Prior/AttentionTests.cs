@@ -50,7 +50,7 @@ public sealed class AttentionTests
         using var generator = new Generator(5, CPU);
         var qkv = randn(3 * length, 6 * headWidth, generator: generator);
         var gradient = randn(3 * length, 2 * headWidth, generator: generator);
-        using var tiled = new TiledAttention(AttentionTiles.Full(length), heads: 2, headWidth, length);
+        using var tiled = new TiledAttention(AttentionTiles.AllToAll(length), heads: 2, headWidth, length);
         using var dense = new DenseAttention(length, heads: 2, headWidth, blocked_SS: null);
         using Tape actual = new(), expected = new();
         AssertClose(dense.Forward(qkv, expected), tiled.Forward(qkv, actual), 2e-5);

@@ -1,4 +1,5 @@
 using Dalle.Model.Reranking;
+using TorchSharp;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 

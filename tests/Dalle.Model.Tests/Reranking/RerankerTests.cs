@@ -1,5 +1,6 @@
 using Dalle.Model.Parameters;
 using Dalle.Model.Reranking;
+using TorchSharp;
 using static Dalle.Model.Native.HeldScalars;
 using static TorchSharp.torch;
 

@@ -19,20 +19,23 @@ public sealed class RerankerTrainerTests
         Updates = 60, BatchSize = 6, LearningRate = 3e-3, WarmUp = 5, AverageDecay = 0.9, Recompute = false,
     };
 
+    // In slices of three, and of two and a single one.
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gradients_AreThoseThatLibtorchDerives(bool recompute)
+    [InlineData(6, false)]
+    [InlineData(6, true)]
+    [InlineData(3, false)]
+    public void Gradients_AreThoseThatLibtorchDerives(int pairs, bool recompute)
     {
         using var scope = NewDisposeScope();
+        using var threads = new LibtorchThreads(2);
         using var trainer = NewTrainer(Training with { Precision = Precision.Float32, Recompute = recompute });
         using var reference = new ParameterStore(RerankerParameters.Declare(Config), Precision.Float32, CPU, trains: true);
         reference.Initialize(1);
-        var (pixels, text) = (RerankerTests.Pixels(6), RerankerTests.Text(6));
+        var (pixels, text) = (RerankerTests.Pixels(pairs), RerankerTests.Text(pairs));
         var expected = ReferenceReranker.Loss(Config, reference, pixels, text);
         expected.backward();
 
-        Assert.Equal(expected.item<float>(), trainer.Gradients(6, pixels, text), 5);
+        Assert.Equal(expected.item<float>(), trainer.Gradients(pairs, pixels, text), 5);
         foreach (var spec in trainer.Network.Specs)
         {
             var (a, b) = (reference.GradientOf(spec.Name), trainer.Network.GradientOf(spec.Name));
@@ -153,7 +156,7 @@ public sealed class RerankerTrainerTests
 
         Assert.Equal(0.07, reports[0].Temperature, 6);
         Assert.NotEqual(reports[0].Temperature, reports[1].Temperature);
-        Assert.InRange(reports[0].Loss, 0.5, 4);
+        Assert.InRange(reports[0].Loss, 0.5, 8);
         Assert.Equal(Training.LearningRate / 5, reports[0].LearningRate, 9);
         Assert.Equal(Training.LearningRate / 2, reports[30].LearningRate, 9);
         Assert.InRange(reports[59].LearningRate, 0, 1e-5);

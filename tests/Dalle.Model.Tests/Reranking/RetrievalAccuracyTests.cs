@@ -1,4 +1,5 @@
 using Dalle.Model.Reranking;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Tests.Reranking;
