@@ -73,7 +73,7 @@ public sealed class LoadedRerankerTests : IDisposable
 
         Assert.Null(LoadedReranker.Read(_store, model, torch.CPU));
         using var loaded = new LoadedModel(_store, model, torch.CPU, threads: 1);
-        Assert.Equal(ModelConfig.Of(Preset.Test), loaded.Config);
+        Assert.Equal((null, Preset.Test.Transformer), (loaded.Config.Reranker, loaded.Config.Transformer));
     }
 
     [Fact]
