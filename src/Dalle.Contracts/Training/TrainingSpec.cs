@@ -103,7 +103,7 @@ public enum RecoveryMode
     Continue = 1,
 }
 
-/// <summary>The stages of a job; <see cref="TrainingStages.InOrder"/> has their order. Stored and sent: values are append-only.</summary>
+/// <summary>The stages of a job. Stored and sent: values are append-only, so their order is not that of the stages.</summary>
 public enum TrainingStage
 {
     /// <summary>The dataset is opened, checked and counted.</summary>
