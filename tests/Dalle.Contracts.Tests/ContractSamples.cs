@@ -61,6 +61,7 @@ internal static class ContractSamples
     private static GenerationRequest Request { get; } = new()
     {
         Model = "m", Prompt = "a red circle", Candidates = 4, Seed = 5, Temperature = 0.5, TopK = 6, TopP = 0.7, Guidance = 2, PartialPictures = 3,
+        Caller = "someone", MaxWait = TimeSpan.FromSeconds(9), Completion = new() { Picture = new byte[] { 1, 2 }, Mask = new byte[] { 3 }, Share = 0.5 },
     };
 
     public static IReadOnlyList<TrainingEvent> TrainingEvents { get; } =
@@ -84,7 +85,7 @@ internal static class ContractSamples
 
     public static IReadOnlyList<GenerationEvent> GenerationEvents { get; } =
     [
-        new GenerationStarted(8, 32, 5) { Sequence = 7 },
+        new GenerationStarted(8, 32, 5, 64) { Sequence = 7 },
         new RowSampled(1, 2, [3, 4]) { Sequence = 7 },
         new PartialPicture(1, 2, new byte[] { 1, 2, 3 }) { Sequence = 7 },
         new PictureCompleted(1, [3, 4], new byte[] { 1, 2, 3 }) { Sequence = 7 },
@@ -125,8 +126,9 @@ internal static class ContractSamples
         new SiloReport("127.0.0.1:5", Device),
         Device,
         Device.Stages[0],
-        new SampleRequest(Request, Model, [[1, 2], [3, 4]]),
-        new SamplingStarted(5),
+        Request.Completion!,
+        new SampleRequest(Request, Model, [[1, 2], [3, 4]], [5, 6]),
+        new SamplingStarted(5, [5, 6]),
         new RowsSampled([[1, 2], [3, 4]]),
         new PartialDecoded(1, 2, new byte[] { 1, 2, 3 }),
         new PictureDecoded(1, new byte[] { 1, 2, 3 }),

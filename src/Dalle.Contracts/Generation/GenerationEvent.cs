@@ -20,8 +20,10 @@ public abstract record GenerationEvent
 /// <param name="GridSize">Height and width of the token grid.</param>
 /// <param name="ImageSize">Height and width of the pictures, in pixels.</param>
 /// <param name="PromptTokens">Text tokens the prompt came to.</param>
+/// <param name="PictureTokens">Image tokens the picture to complete came to; 0 where there is none.</param>
 [GenerateSerializer, Immutable, Alias("GenerationStarted")]
-public sealed record GenerationStarted([property: Id(0)] int GridSize, [property: Id(1)] int ImageSize, [property: Id(2)] int PromptTokens) : GenerationEvent;
+public sealed record GenerationStarted(
+    [property: Id(0)] int GridSize, [property: Id(1)] int ImageSize, [property: Id(2)] int PromptTokens, [property: Id(3)] int PictureTokens = 0) : GenerationEvent;
 
 /// <summary>A row of image tokens was sampled.</summary>
 /// <param name="Candidate">The picture, counted from 0.</param>

@@ -30,20 +30,35 @@ public sealed record GenerationRequest
     /// <summary>Partial pictures sent per candidate while sampling, evenly spaced over its rows. Default: 0.</summary>
     [Id(8)] public int PartialPictures { get; init; }
 
+    /// <summary>Whom the pictures are for: where many wait, callers take turns. Null for no one in particular.</summary>
+    [Id(9)] public string? Caller { get; init; }
+
+    /// <summary>Time after which the request is refused if none of its pictures has been begun, up to an hour; null for as long as it takes.</summary>
+    [Id(10)] public TimeSpan? MaxWait { get; init; }
+
+    /// <summary>A picture to complete, or to vary; null to draw whole pictures. With one the prompt may be empty.</summary>
+    [Id(11)] public PictureToComplete? Completion { get; init; }
+
     /// <summary>Longest prompt, in characters.</summary>
     public const int MaxPromptLength = 4000;
+
+    /// <summary>Longest name of a caller, in characters.</summary>
+    public const int MaxCallerLength = 256;
 
     /// <summary>Checks what can be checked without knowing the model.</summary>
     /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
     public void Validate()
     {
         Names.Check(Model, nameof(Model));
-        Require(!string.IsNullOrWhiteSpace(Prompt) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
+        Completion?.Validate();
+        Require(Prompt is not null && (Completion is not null || !string.IsNullOrWhiteSpace(Prompt)) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
         Require(Candidates is >= 1 and <= 64, nameof(Candidates), "1 to 64", Candidates);
         Require(Temperature is null or (> 0 and <= 100), nameof(Temperature), "above 0, at most 100", Temperature);
         Require(TopK is null or >= 1, nameof(TopK), "at least 1", TopK);
         Require(TopP is null or (> 0 and <= 1), nameof(TopP), "above 0, at most 1", TopP);
         Require(Guidance is null or (>= 0 and <= 100), nameof(Guidance), "0 to 100", Guidance);
+        Require(Caller is null or { Length: > 0 and <= MaxCallerLength }, nameof(Caller), $"1 to {MaxCallerLength} characters", Caller?.Length);
+        Require(MaxWait is null || (MaxWait > TimeSpan.Zero && MaxWait <= TimeSpan.FromHours(1)), nameof(MaxWait), "above 0, at most an hour", MaxWait);
         Require(PartialPictures is >= 0 and <= 16, nameof(PartialPictures), "0 to 16", PartialPictures);
     }
 
@@ -54,7 +69,7 @@ public sealed record GenerationRequest
         return [.. Enumerable.Range(1, count).Select(i => (i * gridSize / (count + 1)) - 1)];
     }
 
-    private static void Require(bool holds, string field, string expected, object? found)
+    internal static void Require(bool holds, string field, string expected, object? found)
     {
         if (!holds)
         {

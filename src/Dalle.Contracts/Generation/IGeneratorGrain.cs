@@ -6,7 +6,7 @@ namespace Dalle.Contracts.Generation;
 public interface IGeneratorGrain : IGrainWithStringKey
 {
     /// <summary>Samples a request's pictures, or the rest of them, and streams what happens. Leaving the enumeration frees the slots within one token.</summary>
-    /// <exception cref="InvalidRequestException">The prompt comes to more tokens than the model takes.</exception>
+    /// <exception cref="InvalidRequestException">The prompt comes to more tokens than the model takes, or the picture to complete cannot be read.</exception>
     /// <exception cref="OverloadedException">The queue is full.</exception>
     IAsyncEnumerable<GeneratorReport> Sample(SampleRequest request, CancellationToken cancellationToken = default);
 }
@@ -15,9 +15,11 @@ public interface IGeneratorGrain : IGrainWithStringKey
 /// <param name="Request">What was asked for.</param>
 /// <param name="Model">The model, as it was published when the session began.</param>
 /// <param name="Tokens">Image tokens that are already known, in raster order, whole rows, for each candidate.</param>
+/// <param name="PictureTokens">Image tokens of the picture to complete, if they are known; null to encode it.</param>
 [GenerateSerializer, Immutable, Alias("SampleRequest")]
 public sealed record SampleRequest(
-    [property: Id(0)] GenerationRequest Request, [property: Id(1)] ModelManifest Model, [property: Id(2)] IReadOnlyList<IReadOnlyList<int>> Tokens);
+    [property: Id(0)] GenerationRequest Request, [property: Id(1)] ModelManifest Model, [property: Id(2)] IReadOnlyList<IReadOnlyList<int>> Tokens,
+    [property: Id(3)] IReadOnlyList<int>? PictureTokens = null);
 
 /// <summary>What a generator tells the session that asked it: that it began, then rows with partial pictures between them, then each picture.</summary>
 [GenerateSerializer, Immutable, Alias("GeneratorReport")]
@@ -25,8 +27,9 @@ public abstract record GeneratorReport;
 
 /// <summary>The request has left the queue.</summary>
 /// <param name="PromptTokens">Text tokens the prompt came to.</param>
+/// <param name="PictureTokens">All image tokens of the picture to complete: whoever goes on with the request needs the same. Null where there is none.</param>
 [GenerateSerializer, Immutable, Alias("SamplingStarted")]
-public sealed record SamplingStarted([property: Id(0)] int PromptTokens) : GeneratorReport;
+public sealed record SamplingStarted([property: Id(0)] int PromptTokens, [property: Id(1)] IReadOnlyList<int>? PictureTokens = null) : GeneratorReport;
 
 /// <summary>The next row of every candidate.</summary>
 /// <param name="Tokens">Image tokens of the row, left to right, for each candidate.</param>

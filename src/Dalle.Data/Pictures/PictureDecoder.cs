@@ -24,7 +24,11 @@ public static class PictureDecoder
 {
     /// <summary>Decodes a whole picture.</summary>
     /// <exception cref="PictureException">The bytes are not a picture, are damaged, or break a limit.</exception>
-    public static Picture Decode(ReadOnlySpan<byte> encoded, PictureLimits? limits = null) => Decode(encoded, null, limits ?? PictureLimits.Default);
+    public static Picture Decode(ReadOnlySpan<byte> encoded, PictureLimits? limits = null) => Decode(encoded, null, LayOnWhite, limits ?? PictureLimits.Default);
+
+    /// <summary>How opaque a picture is: grey, black where it is transparent, white where it is opaque.</summary>
+    /// <exception cref="PictureException">The bytes are not a picture, are damaged, or break a limit.</exception>
+    public static Picture DecodeOpacity(ReadOnlySpan<byte> encoded, PictureLimits? limits = null) => Decode(encoded, null, Opacity, limits ?? PictureLimits.Default);
 
     /// <summary>
     /// Decodes a picture that is needed only small: where the format can decode at a fraction of its size (JPEG, by eighths), the result may be smaller
@@ -34,10 +38,10 @@ public static class PictureDecoder
     public static Picture DecodeAtLeast(ReadOnlySpan<byte> encoded, int shorterSide, PictureLimits? limits = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shorterSide);
-        return Decode(encoded, shorterSide, limits ?? PictureLimits.Default);
+        return Decode(encoded, shorterSide, LayOnWhite, limits ?? PictureLimits.Default);
     }
 
-    private static Picture Decode(ReadOnlySpan<byte> encoded, int? shorterSide, PictureLimits limits)
+    private static Picture Decode(ReadOnlySpan<byte> encoded, int? shorterSide, RgbOf rgbOf, PictureLimits limits)
     {
         if (encoded.IsEmpty)
         {
@@ -59,7 +63,7 @@ public static class PictureDecoder
         using var data = SKData.CreateCopy(encoded);
         using var codec = SKCodec.Create(data) ?? throw new PictureException(RejectionReason.PictureCorrupt, $"The {format} file is damaged: its header cannot be read.");
         CheckSize(codec.Info.Width, codec.Info.Height, limits);
-        return Orient(DecodeOnWhite(codec, format, shorterSide), codec.EncodedOrigin);
+        return Orient(Decode(codec, format, shorterSide, rgbOf), codec.EncodedOrigin);
     }
 
     private static void CheckSize(long width, long height, PictureLimits limits)
@@ -74,13 +78,13 @@ public static class PictureDecoder
         }
     }
 
-    private static Picture DecodeOnWhite(SKCodec codec, PictureFormat format, int? shorterSide)
+    private static Picture Decode(SKCodec codec, PictureFormat format, int? shorterSide, RgbOf rgbOf)
     {
         var size = shorterSide is { } side ? SmallestAtLeast(codec, side) : codec.Info.Size;
         var wanted = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul, SRgb);
         var result = codec.GetPixels(wanted, out var rgba);
         return result == SKCodecResult.Success
-            ? new Picture(size.Width, size.Height, LayOnWhite(rgba))
+            ? new Picture(size.Width, size.Height, rgbOf(rgba))
             : throw new PictureException(
                 result is SKCodecResult.Unimplemented or SKCodecResult.InvalidConversion ? RejectionReason.PictureUnsupported : RejectionReason.PictureCorrupt,
                 $"The {format} file cannot be decoded: {result}.");
@@ -99,6 +103,9 @@ public static class PictureDecoder
         return codec.Info.Size;
     }
 
+    /// <summary>The colours that are taken from decoded pixels, <c>[..., 4]</c> with alpha last.</summary>
+    private delegate byte[] RgbOf(ReadOnlySpan<byte> rgba);
+
     private static readonly SKColorSpace SRgb = SKColorSpace.CreateSrgb();
 
     private static byte[] LayOnWhite(ReadOnlySpan<byte> rgba)
@@ -111,6 +118,16 @@ public static class PictureDecoder
             {
                 rgb[to + channel] = (byte)((rgba[from + channel] * alpha + 255 * (255 - alpha) + 127) / 255);
             }
+        }
+        return rgb;
+    }
+
+    private static byte[] Opacity(ReadOnlySpan<byte> rgba)
+    {
+        var rgb = new byte[rgba.Length / 4 * 3];
+        for (int from = 3, to = 0; from < rgba.Length; from += 4, to += 3)
+        {
+            rgb.AsSpan(to, 3).Fill(rgba[from]);
         }
         return rgb;
     }

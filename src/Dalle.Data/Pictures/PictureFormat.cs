@@ -43,6 +43,12 @@ public static class PictureSignature
         _ => PictureFormat.Unknown,
     };
 
+    /// <summary>Width and height of a PNG file, from its header.</summary>
+    /// <exception cref="ArgumentException">It is no PNG file.</exception>
+    public static (int Width, int Height) PngSize(ReadOnlySpan<byte> encoded) => Of(encoded) == PictureFormat.Png && DeclaredSize(PictureFormat.Png, encoded) is var (width, height)
+        ? ((int)width, (int)height)
+        : throw new ArgumentException("Expected a PNG file.", nameof(encoded));
+
     /// <summary>
     /// Width and height as the header declares them, for formats that keep them at a fixed place; null otherwise. Decoders call a picture
     /// without pixels corrupt; this tells it apart.

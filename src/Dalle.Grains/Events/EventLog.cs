@@ -20,9 +20,11 @@ internal sealed class EventLog<T>(Func<T, long, T> number, Func<T, long> numberO
     public T? Newest { get; private set; }
 
     /// <summary>Numbers an event and tells the followers.</summary>
-    public void Add(T entry)
+    public void Add(T entry) => Restore(number(entry, Last));
+
+    /// <summary>Adds an event that has its number from another activation.</summary>
+    public void Restore(T numbered)
     {
-        var numbered = number(entry, Last);
         (Last, Newest) = (numberOf(numbered), numbered);
         _events.Enqueue(numbered);
         if (_events.Count > capacity)

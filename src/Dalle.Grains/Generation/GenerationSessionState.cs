@@ -33,6 +33,9 @@ public sealed record GenerationSessionState
     /// <summary>Why the session failed; null unless it did.</summary>
     [Id(7)] public string? Failure { get; init; }
 
+    /// <summary>Image tokens of the picture to complete; null until a generator has encoded it, or where there is none.</summary>
+    [Id(8)] public IReadOnlyList<int>? PictureTokens { get; init; }
+
     /// <summary>Whether nothing more will be sampled.</summary>
     public bool Over => Phase is GenerationPhase.Completed or GenerationPhase.Failed or GenerationPhase.Cancelled;
 
@@ -63,7 +66,7 @@ public sealed record GenerationSessionState
         switch (report)
         {
             case SamplingStarted started:
-                return PromptTokens is null ? (this with { PromptTokens = started.PromptTokens }, [Beginning(started.PromptTokens)]) : (this, []);
+                return PromptTokens is null ? Begin(this with { PromptTokens = started.PromptTokens, PictureTokens = started.PictureTokens }) : (this, []);
             case RowsSampled row:
                 return (this with { Rows = Rows.Append(row.Tokens).ToArray() }, [.. RowEvents(Rows.Count, row.Tokens)]);
             case PartialDecoded partial:
@@ -89,17 +92,19 @@ public sealed record GenerationSessionState
 
     /// <summary>The events that the stored tokens tell of. Partial pictures are not told again; the pictures themselves are decoded anew from the tokens.</summary>
     public IEnumerable<GenerationEvent> Replay() =>
-        PromptTokens is { } promptTokens ? Rows.SelectMany((tokens, row) => RowEvents(row, tokens)).Prepend(Beginning(promptTokens)) : [];
+        PromptTokens is null ? [] : Rows.SelectMany((tokens, row) => RowEvents(row, tokens)).Prepend(Beginning());
 
     /// <summary>What a generator is to draw, or to go on with.</summary>
-    public SampleRequest Remainder() => new(Request!, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray());
+    public SampleRequest Remainder() => new(Request!, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray(), PictureTokens);
 
     /// <summary>What the session reports of itself.</summary>
     public GenerationStatus Status() => new(Phase, Request!, Rows.Count, Failure);
 
     private int[] Tokens(int candidate) => [.. Rows.SelectMany(row => row[candidate])];
 
-    private GenerationStarted Beginning(int promptTokens) => new(GridSize, Model!.ImageSize, promptTokens) { Sequence = 1 };
+    private static (GenerationSessionState State, IReadOnlyList<GenerationEvent> Events) Begin(GenerationSessionState state) => (state, [state.Beginning()]);
+
+    private GenerationStarted Beginning() => new(GridSize, Model!.ImageSize, PromptTokens!.Value, PictureTokens?.Count ?? 0) { Sequence = 1 };
 
     private IEnumerable<GenerationEvent> RowEvents(int row, IReadOnlyList<IReadOnlyList<int>> tokens) =>
         tokens.Select((line, candidate) => new RowSampled(candidate, row, line) { Sequence = RowNumber(row, candidate) });

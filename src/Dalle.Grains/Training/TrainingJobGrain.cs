@@ -31,6 +31,9 @@ internal sealed partial class TrainingJobGrain(
         entry => entry.Sequence,
         KeptEvents);
 
+    /// <summary>Microseconds between a rest's being stored and its event's number: whatever is still told in between has a number below it.</summary>
+    private const long RestAhead = 1_000_000;
+
     private readonly SemaphoreSlim _turns = new(1);
     private readonly SemaphoreSlim _writing = new(1);
 
@@ -44,6 +47,11 @@ internal sealed partial class TrainingJobGrain(
         if (job.State.Phase == TrainingPhase.Running)
         {
             BeginDrive();
+        }
+        else if (job.State.RestSequence is > 0 and var sequence)
+        {
+            // A watcher that was cut off with the silo where the job came to rest has not been told.
+            _events.Restore(new PhaseChanged(job.State.Phase, job.State.Failure) { Sequence = sequence, At = TimeOf(sequence - RestAhead) });
         }
 
         return Task.CompletedTask;
@@ -196,7 +204,7 @@ internal sealed partial class TrainingJobGrain(
     private async Task Rest(string? reason)
     {
         LogRests(logger, JobId, job.State.Phase, reason);
-        _events.Add(new PhaseChanged(job.State.Phase, reason));
+        _events.Add(new PhaseChanged(job.State.Phase, reason) { Sequence = job.State.RestSequence });
         await Forget();
     }
 
@@ -212,6 +220,11 @@ internal sealed partial class TrainingJobGrain(
     private async Task Save(TrainingJobState next)
     {
         var before = job.State;
+        if (next.Rests && next.Phase != before.Phase)
+        {
+            next = next with { RestSequence = Math.Max(_events.Last, NumberOf(clock.GetUtcNow())) + RestAhead };
+        }
+
         job.State = next;
         await _writing.WaitAsync();
         try
@@ -230,7 +243,11 @@ internal sealed partial class TrainingJobGrain(
     }
 
     private static TrainingEvent Number(TrainingEvent entry, long last, DateTimeOffset now) =>
-        entry with { Sequence = Math.Max(last + 1, (now - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond), At = now };
+        entry with { Sequence = Math.Max(entry.Sequence, Math.Max(last + 1, NumberOf(now))), At = now };
+
+    private static long NumberOf(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+
+    private static DateTimeOffset TimeOf(long number) => DateTimeOffset.UnixEpoch.AddTicks(number * TimeSpan.TicksPerMicrosecond);
 
     private void RequireStarted()
     {

@@ -44,6 +44,9 @@ public sealed record TrainingJobState
 
     [Id(14)] public RerankerEvaluated? Retrieval { get; init; }
 
+    /// <summary>Number of the event that tells of the rest; 0 for a job that runs, or that came to rest before this was kept.</summary>
+    [Id(15)] public long RestSequence { get; init; }
+
     /// <summary>Whether the job has ended for good.</summary>
     public bool Ended => Phase is TrainingPhase.Completed or TrainingPhase.Cancelled;
 

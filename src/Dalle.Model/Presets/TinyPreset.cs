@@ -64,9 +64,10 @@ public sealed partial record Preset
         {
             ImageSize = 32, PatchSize = 8, Image = new(2, 64, 4), TextLength = 16, TextVocabulary = 512, Text = new(1, 64, 4), EmbeddingWidth = 64, EmbeddingDeviation = 0.3,
         },
+
         // Seconds: 13,000 pairs. More pairs to a batch take longer and tell little more apart.
         RerankerTraining = new RerankerTraining { Updates = 400, BatchSize = 32, LearningRate = 2e-3, WarmUp = 40, AverageDecay = 0.98, Recompute = false },
-        CompressionRank = 12,
+        CompressionRank = 19,
         CompressionWarmUp = 500,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };

@@ -25,10 +25,18 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
     public Tensor Image(Tensor image_Bn, int from)
     {
         using var scope = NewDisposeScope();
-        var position_n = arange(Number(from), Number(from + image_Bn.shape[1]), One, device: image_Bn.device);
+        return Image(image_Bn, arange(Number(from), Number(from + image_Bn.shape[1]), One, device: image_Bn.device)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Embeds image tokens: int64 <c>[..., n]</c> to float32 <c>[..., n, C]</c>.</summary>
+    /// <param name="image_n">The tokens.</param>
+    /// <param name="position_n">Raster position of each: int64 <c>[n]</c>.</param>
+    public Tensor Image(Tensor image_n, Tensor position_n)
+    {
+        using var scope = NewDisposeScope();
         var row_nC = Rows(_imageRow, position_n.div(Number(config.GridSize), RoundingMode.floor));
         var column_nC = Rows(_imageColumn, position_n.remainder(Number(config.GridSize)));
-        return Rows(_imageToken, image_Bn).add_(row_nC.add_(column_nC, One), One).MoveToOuterDisposeScope();
+        return Rows(_imageToken, image_n).add_(row_nC.add_(column_nC, One), One).MoveToOuterDisposeScope();
     }
 
     /// <summary>Adds the embeddings' gradients.</summary>

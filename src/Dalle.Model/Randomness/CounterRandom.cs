@@ -31,6 +31,9 @@ public enum Purpose
 
     /// <summary>The matrices that compressed gradients are projected by.</summary>
     GradientProjection = 7,
+
+    /// <summary>Which tokens of a picture are drawn anew.</summary>
+    Variation = 8,
 }
 
 /// <summary>Counter-based randomness: a generator is a pure function of (seed, step, worker, purpose), so it depends on no history.</summary>

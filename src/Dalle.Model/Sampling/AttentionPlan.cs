@@ -29,7 +29,7 @@ internal sealed class AttentionPlan
         _text = [.. Enumerable.Range(0, config.TextLength).Select(position => Group(Enumerable.Range(0, position + 1)))];
         _image = Enumerable.Range(0, config.Layers).Select(config.Attention).Distinct().ToDictionary(
             kind => kind,
-            kind => Enumerable.Range(0, config.ImageLength).Select(position => Group(Attended(kind, position).Select(key => ImageSlot(kind, key)))).ToArray());
+            kind => Enumerable.Range(0, config.ImageLength).Select(position => Group(ImageSlots(kind, position))).ToArray());
     }
 
     /// <summary>Blocks that a caption takes, the same in every layer.</summary>
@@ -42,6 +42,9 @@ internal sealed class AttentionPlan
     public int ImageSlot(AttentionKind kind, int position) => kind == AttentionKind.Column
         ? (position % _config.GridSize * Blocks(_config.GridSize) * BlockSize) + (position / _config.GridSize)
         : position % (Reach(kind) + 1);
+
+    /// <summary>The slots that an image position attends to in a layer of a kind, in raster order, its own last.</summary>
+    public IEnumerable<int> ImageSlots(AttentionKind kind, int position) => Attended(kind, position).Select(key => ImageSlot(kind, key));
 
     /// <summary>The text slots that a text position attends to; those of the last are what every image position attends to.</summary>
     public ReadOnlySpan<SlotBlock> Text(int position) => _text[position];

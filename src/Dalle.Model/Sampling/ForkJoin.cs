@@ -3,20 +3,26 @@ using System.Runtime.ExceptionServices;
 namespace Dalle.Model.Sampling;
 
 /// <summary>
-/// Runs one piece of work on several threads at once and waits for all of them, hundreds of times a millisecond: its threads spin for a while
-/// between pieces and sleep only when none comes.
+/// Runs one piece of work in parts on several threads and waits for all of them, hundreds of times a millisecond: its threads spin for a while between
+/// pieces and sleep only when none comes. Whoever is free takes the next part, so that a thread that has to share its core holds up no more than the part
+/// it is at.
 /// </summary>
-/// <remarks>Called from one thread at a time, which takes part as thread 0.</remarks>
+/// <remarks>Called from one thread at a time, which takes part.</remarks>
 internal sealed class ForkJoin : IDisposable
 {
     private const int SpinsBeforeSleep = 2000;
+
+    /// <summary>Parts for each thread: enough to even out what other work takes from one of them, few enough to cost nothing.</summary>
+    private const int PartsPerThread = 2;
 
     private readonly Lock _runs = new();
     private readonly object _sleep = new();
     private readonly Thread[] _threads;
     private Action<int> _work = static _ => { };
     private Exception? _failure;
-    private int _round;
+
+    // The number of the round in the upper half, of its next part in the lower: a thread that comes late cannot take a part of another round for one of its own.
+    private long _next;
     private int _unfinished;
     private int _sleeping;
     private bool _stopping;
@@ -25,20 +31,20 @@ internal sealed class ForkJoin : IDisposable
     public ForkJoin(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
-        Threads = threads;
+        Parts = threads == 1 ? 1 : threads * PartsPerThread;
+        _next = Parts;
         _threads = new Thread[threads - 1];
         for (var i = 0; i < _threads.Length; i++)
         {
-            var index = i + 1;
-            _threads[i] = new Thread(() => Serve(index)) { IsBackground = true, Name = $"decode {index}" };
+            _threads[i] = new Thread(Serve) { IsBackground = true, Name = $"decode {i + 1}" };
             _threads[i].Start();
         }
     }
 
-    /// <summary>Threads in all.</summary>
-    public int Threads { get; }
+    /// <summary>Parts of a piece of work; no two run on one thread at the same time.</summary>
+    public int Parts { get; }
 
-    /// <summary>Runs the work once on every thread, with the thread's number, and returns when all are done.</summary>
+    /// <summary>Runs the work once for every part, with the part's number, and returns when all are done.</summary>
     public void Run(Action<int> work)
     {
         if (_threads.Length == 0)
@@ -50,8 +56,8 @@ internal sealed class ForkJoin : IDisposable
         lock (_runs)
         {
             _work = work;
-            _unfinished = _threads.Length;
-            Interlocked.Increment(ref _round);
+            _unfinished = Parts;
+            Interlocked.Exchange(ref _next, ((_next >> 32) + 1) << 32);
             if (Volatile.Read(ref _sleeping) > 0)
             {
                 lock (_sleep)
@@ -60,7 +66,7 @@ internal sealed class ForkJoin : IDisposable
                 }
             }
 
-            Attempt(work, 0);
+            TakeParts();
             var spin = default(SpinWait);
             while (Volatile.Read(ref _unfinished) > 0)
             {
@@ -74,8 +80,8 @@ internal sealed class ForkJoin : IDisposable
         }
     }
 
-    /// <summary>The part of a count that falls to a thread, all parts being as equal as can be.</summary>
-    public (int Start, int End) Share(int count, int thread) => ((int)((long)count * thread / Threads), (int)((long)count * (thread + 1) / Threads));
+    /// <summary>What of a count falls to a part, all parts being as equal as can be.</summary>
+    public (int Start, int End) Share(int count, int part) => ((int)((long)count * part / Parts), (int)((long)count * (part + 1) / Parts));
 
     public void Dispose()
     {
@@ -91,23 +97,39 @@ internal sealed class ForkJoin : IDisposable
         }
     }
 
-    private void Serve(int index)
+    private void Serve()
     {
-        var seen = 0;
-        while (Await(seen))
+        while (Await())
         {
-            seen++;
-            Attempt(_work, index);
-            Interlocked.Decrement(ref _unfinished);
+            TakeParts();
         }
     }
 
-    /// <summary>Waits for the round after the one seen; false when there will be none.</summary>
-    private bool Await(int seen)
+    /// <summary>Runs parts of the present round until none is left.</summary>
+    private void TakeParts()
+    {
+        for (var next = Volatile.Read(ref _next); (int)next < Parts;)
+        {
+            var seen = Interlocked.CompareExchange(ref _next, next + 1, next);
+            if (seen != next)
+            {
+                next = seen;
+                continue;
+            }
+
+            // The round cannot end before this part does, so the work is this round's.
+            Attempt(_work, (int)next);
+            Interlocked.Decrement(ref _unfinished);
+            next = Volatile.Read(ref _next);
+        }
+    }
+
+    /// <summary>Waits for parts that no one has taken; false when there will be none.</summary>
+    private bool Await()
     {
         for (var spins = 0; spins < SpinsBeforeSleep; spins++)
         {
-            if (Volatile.Read(ref _round) != seen)
+            if (AnyPart())
             {
                 return true;
             }
@@ -117,23 +139,25 @@ internal sealed class ForkJoin : IDisposable
 
         lock (_sleep)
         {
-            // Announced before the round is looked at, so that Run either sees the sleeper or the sleeper sees the round.
+            // Announced before the parts are looked at, so that Run either sees the sleeper or the sleeper sees the parts.
             Interlocked.Increment(ref _sleeping);
-            while (Volatile.Read(ref _round) == seen && !_stopping)
+            while (!AnyPart() && !_stopping)
             {
                 Monitor.Wait(_sleep);
             }
 
             Interlocked.Decrement(ref _sleeping);
-            return Volatile.Read(ref _round) != seen;
+            return !_stopping;
         }
     }
 
-    private void Attempt(Action<int> work, int index)
+    private bool AnyPart() => (int)Volatile.Read(ref _next) < Parts;
+
+    private void Attempt(Action<int> work, int part)
     {
         try
         {
-            work(index);
+            work(part);
         }
         catch (Exception error)
         {

@@ -211,32 +211,37 @@ internal sealed unsafe class PackedMatrix : IDisposable
         Store(y + (3L * yStride), a30, a31, a32, a33);
     }
 
-    /// <summary><see cref="OneRow"/> for processors with vectors of 8: the same arithmetic, half a tile at a time.</summary>
+    /// <summary><see cref="OneRow"/> for processors with vectors of 8: the same arithmetic.</summary>
     private static void NarrowOneRow<TWeights>(float* w, float* bias, int inputs, float* x, float* y)
         where TWeights : struct, IWeightFormat
     {
-        for (var part = 0; part < TileWidth / Lanes; part += 2)
+        var (a0, a1, a2, a3) = (Vector256.Load(bias), Vector256.Load(bias + 8), Vector256.Load(bias + 16), Vector256.Load(bias + 24));
+        var (a4, a5, a6, a7) = (Vector256.Load(bias + 32), Vector256.Load(bias + 40), Vector256.Load(bias + 48), Vector256.Load(bias + 56));
+        for (var i = 0; i < inputs; i++, w += TWeights.FloatsPerInput)
         {
-            var (outputs, next) = (part * Lanes, (part + 1) * Lanes);
-            var (a0, a1) = (Vector256.Load(bias + outputs), Vector256.Load(bias + outputs + 8));
-            var (b0, b1) = (Vector256.Load(bias + next), Vector256.Load(bias + next + 8));
-            var weights = w;
-            for (var i = 0; i < inputs; i++, weights += TWeights.FloatsPerInput)
-            {
-                var input = Vector256.Create(x[i]);
-                TWeights.Load(weights, part, out var w0, out var w1);
-                a0 = Vector256.FusedMultiplyAdd(w0, input, a0);
-                a1 = Vector256.FusedMultiplyAdd(w1, input, a1);
-                TWeights.Load(weights, part + 1, out w0, out w1);
-                b0 = Vector256.FusedMultiplyAdd(w0, input, b0);
-                b1 = Vector256.FusedMultiplyAdd(w1, input, b1);
-            }
-
-            a0.Store(y + outputs);
-            a1.Store(y + outputs + 8);
-            b0.Store(y + next);
-            b1.Store(y + next + 8);
+            var input = Vector256.Create(x[i]);
+            TWeights.Load(w, 0, out var w0, out var w1);
+            a0 = Vector256.FusedMultiplyAdd(w0, input, a0);
+            a1 = Vector256.FusedMultiplyAdd(w1, input, a1);
+            TWeights.Load(w, 1, out w0, out w1);
+            a2 = Vector256.FusedMultiplyAdd(w0, input, a2);
+            a3 = Vector256.FusedMultiplyAdd(w1, input, a3);
+            TWeights.Load(w, 2, out w0, out w1);
+            a4 = Vector256.FusedMultiplyAdd(w0, input, a4);
+            a5 = Vector256.FusedMultiplyAdd(w1, input, a5);
+            TWeights.Load(w, 3, out w0, out w1);
+            a6 = Vector256.FusedMultiplyAdd(w0, input, a6);
+            a7 = Vector256.FusedMultiplyAdd(w1, input, a7);
         }
+
+        a0.Store(y);
+        a1.Store(y + 8);
+        a2.Store(y + 16);
+        a3.Store(y + 24);
+        a4.Store(y + 32);
+        a5.Store(y + 40);
+        a6.Store(y + 48);
+        a7.Store(y + 56);
     }
 
     /// <summary><see cref="FourRows"/> for processors with vectors of 8: the same arithmetic, a quarter of a tile at a time.</summary>

@@ -1,148 +1,222 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Dalle.Model.Kernels;
 
 namespace Dalle.Model.Sampling;
 
-/// <summary>What a transformer computes besides matrix products, on rows whose length is a multiple of 16.</summary>
+/// <summary>What a transformer computes besides matrix products, on rows whose length is a multiple of 16, in the longest vectors that the processor has.</summary>
 internal static unsafe class VectorMath
 {
-    private const int Lanes = 16;
+    /// <summary>Slots of a block of keys.</summary>
+    private const int BlockSize = AttentionPlan.BlockSize;
 
     // The networks' own (LayerNorm, Activation).
     private const float Epsilon = 1e-5f, Slope = 1.702f;
 
-    private static Vector512<int> LaneBits => Vector512.Create(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-
     /// <summary>Layer normalisation with gain and bias.</summary>
     public static void Normalize(float* x, float* gain, float* bias, float* y, int length)
     {
-        var sum = Vector512<float>.Zero;
-        for (var i = 0; i < length; i += Lanes)
+        if (Vector512.IsHardwareAccelerated)
         {
-            sum += Vector512.Load(x + i);
+            Normalize<Lanes16>(x, gain, bias, y, length);
         }
-
-        var mean = Vector512.Create(Vector512.Sum(sum) / length);
-        var squares = Vector512<float>.Zero;
-        for (var i = 0; i < length; i += Lanes)
+        else
         {
-            var centered = Vector512.Load(x + i) - mean;
-            squares += centered * centered;
-        }
-
-        var scale = Vector512.Create(1 / MathF.Sqrt((Vector512.Sum(squares) / length) + Epsilon));
-        for (var i = 0; i < length; i += Lanes)
-        {
-            (((Vector512.Load(x + i) - mean) * scale * Vector512.Load(gain + i)) + Vector512.Load(bias + i)).Store(y + i);
+            Normalize<Lanes8>(x, gain, bias, y, length);
         }
     }
 
     /// <summary>The hidden layers' activation, x * sigmoid(1.702 x), in place.</summary>
     public static void Activate(float* x, int length)
     {
-        for (var i = 0; i < length; i += Lanes)
+        if (Vector512.IsHardwareAccelerated)
         {
-            var value = Vector512.Load(x + i);
-            (value / (Vector512<float>.One + Vector512.Exp(value * -Slope))).Store(x + i);
+            Activate<Lanes16>(x, length);
+        }
+        else
+        {
+            Activate<Lanes8>(x, length);
         }
     }
 
     /// <summary><c>x += y</c>.</summary>
     public static void Add(float* x, float* y, int length)
     {
-        for (var i = 0; i < length; i += Lanes)
+        // No sum is rounded otherwise in shorter vectors.
+        for (var i = 0; i < length; i += Lanes8.Count)
         {
-            (Vector512.Load(x + i) + Vector512.Load(y + i)).Store(x + i);
+            (Lanes8.Load(x + i) + Lanes8.Load(y + i)).Store(x + i);
         }
     }
 
-    /// <summary>The scores of a query against some blocks of keys; minus infinity where the query does not attend.</summary>
-    /// <param name="query">One head's query, scaled.</param>
-    /// <param name="keys">Blocks of keys, <c>[block][component][16]</c>.</param>
-    /// <param name="blocks">The blocks, and the slots in them.</param>
+    /// <summary>One head's attention of one query to the keys and values of a caption and of an image.</summary>
+    /// <param name="query">The query, scaled.</param>
+    /// <param name="text">The caption's entries.</param>
+    /// <param name="image">The image's entries.</param>
     /// <param name="headWidth">Components.</param>
-    /// <param name="scores">Receives 16 scores per block.</param>
-    /// <returns>The largest score, lane by lane.</returns>
-    public static Vector512<float> Scores(float* query, float* keys, ReadOnlySpan<SlotBlock> blocks, int headWidth, float* scores)
+    /// <param name="scores">Room for 16 numbers for each block.</param>
+    /// <param name="output">Receives the head's output.</param>
+    public static void Attend(float* query, HeadEntries text, HeadEntries image, int headWidth, float* scores, float* output)
     {
-        var largest = Vector512.Create(float.NegativeInfinity);
-        foreach (var block in blocks)
+        if (Vector512.IsHardwareAccelerated)
         {
-            var key = keys + ((long)block.Block * Lanes * headWidth);
-            Vector512<float> even = Vector512<float>.Zero, odd = Vector512<float>.Zero;
-            for (var i = 0; i < headWidth; i += 2)
+            Attend<Lanes16>(query, text, image, headWidth, scores, output);
+        }
+        else
+        {
+            Attend<Lanes8>(query, text, image, headWidth, scores, output);
+        }
+    }
+
+    internal static void Normalize<TLanes>(float* x, float* gain, float* bias, float* y, int length)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        var sum = TLanes.Create(0);
+        for (var i = 0; i < length; i += TLanes.Count)
+        {
+            sum += TLanes.Load(x + i);
+        }
+
+        var mean = TLanes.Create(TLanes.Sum(sum) / length);
+        var squares = TLanes.Create(0);
+        for (var i = 0; i < length; i += TLanes.Count)
+        {
+            var centered = TLanes.Load(x + i) - mean;
+            squares.AddProduct(centered, centered);
+        }
+
+        var scale = TLanes.Create(1 / MathF.Sqrt((TLanes.Sum(squares) / length) + Epsilon));
+        for (var i = 0; i < length; i += TLanes.Count)
+        {
+            TLanes.FusedMultiplyAdd((TLanes.Load(x + i) - mean) * scale, TLanes.Load(gain + i), TLanes.Load(bias + i)).Store(y + i);
+        }
+    }
+
+    internal static void Activate<TLanes>(float* x, int length)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        for (var i = 0; i < length; i += TLanes.Count)
+        {
+            var value = TLanes.Load(x + i);
+            (value * VectorFunctions.Sigmoid(value * TLanes.Create(Slope))).Store(x + i);
+        }
+    }
+
+    internal static void Attend<TLanes>(float* query, HeadEntries text, HeadEntries image, int headWidth, float* scores, float* output)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        var imageScores = scores + (text.Blocks.Length * BlockSize);
+        var largest = Math.Max(Scores<TLanes>(query, text, headWidth, scores), Scores<TLanes>(query, image, headWidth, imageScores));
+        var sum = Exponentials<TLanes>(scores, (text.Blocks.Length + image.Blocks.Length) * BlockSize, largest);
+        var scale = TLanes.Create(1 / sum);
+
+        // In parts of two vectors, whose sums stay in registers.
+        for (var start = 0; start < headWidth; start += 2 * TLanes.Count)
+        {
+            var width = Math.Min(headWidth - start, 2 * TLanes.Count);
+            if (width == 2 * TLanes.Count)
             {
-                even = Vector512.FusedMultiplyAdd(Vector512.Load(key + (i * Lanes)), Vector512.Create(query[i]), even);
-                odd = Vector512.FusedMultiplyAdd(Vector512.Load(key + ((i + 1) * Lanes)), Vector512.Create(query[i + 1]), odd);
+                TLanes even0 = TLanes.Create(0), even1 = even0, odd0 = even0, odd1 = even0;
+                AddValues(scores, text, headWidth, start, ref even0, ref even1, ref odd0, ref odd1);
+                AddValues(imageScores, image, headWidth, start, ref even0, ref even1, ref odd0, ref odd1);
+                ((even0 + odd0) * scale).Store(output + start);
+                ((even1 + odd1) * scale).Store(output + start + TLanes.Count);
             }
-
-            var bit = Vector512.Create((int)block.Slots) & LaneBits;
-            var attended = Vector512.ConditionalSelect(
-                Vector512.Equals(bit, Vector512<int>.Zero).AsSingle(), Vector512.Create(float.NegativeInfinity), even + odd);
-            attended.Store(scores);
-            largest = Vector512.Max(largest, attended);
-            scores += Lanes;
+            else
+            {
+                TLanes even = TLanes.Create(0), odd = even;
+                AddValues(scores, text, headWidth, start, ref even, ref odd);
+                AddValues(imageScores, image, headWidth, start, ref even, ref odd);
+                ((even + odd) * scale).Store(output + start);
+            }
         }
-
-        return largest;
     }
 
-    /// <summary>The largest lane.</summary>
-    public static float Largest(Vector512<float> lanes)
+    /// <summary>The scores of a query against some blocks of keys, 16 for each block; minus infinity where the query does not attend.</summary>
+    /// <returns>The largest score.</returns>
+    private static float Scores<TLanes>(float* query, HeadEntries entries, int headWidth, float* scores)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        var largest = lanes[0];
-        for (var i = 1; i < Lanes; i++)
+        var largest = TLanes.Create(float.NegativeInfinity);
+        foreach (var block in entries.Blocks)
         {
-            largest = Math.Max(largest, lanes[i]);
+            for (var part = 0; part < BlockSize; part += TLanes.Count)
+            {
+                var key = entries.Keys + ((long)block.Block * BlockSize * headWidth) + part;
+                TLanes sum0 = TLanes.Create(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+                for (var i = 0; i < headWidth; i += 4, key += 4 * BlockSize)
+                {
+                    sum0.AddProduct(TLanes.Load(key), TLanes.Create(query[i]));
+                    sum1.AddProduct(TLanes.Load(key + BlockSize), TLanes.Create(query[i + 1]));
+                    sum2.AddProduct(TLanes.Load(key + (2 * BlockSize)), TLanes.Create(query[i + 2]));
+                    sum3.AddProduct(TLanes.Load(key + (3 * BlockSize)), TLanes.Create(query[i + 3]));
+                }
+
+                var attended = TLanes.Mask(block.Slots >> part, (sum0 + sum1) + (sum2 + sum3));
+                attended.Store(scores);
+                largest = TLanes.Max(largest, attended);
+                scores += TLanes.Count;
+            }
         }
 
-        return largest;
-    }
-
-    /// <summary><c>x *= factor</c>.</summary>
-    public static void Scale(float* x, float factor, int length)
-    {
-        for (var i = 0; i < length; i += Lanes)
-        {
-            (Vector512.Load(x + i) * factor).Store(x + i);
-        }
+        return TLanes.Largest(largest);
     }
 
     /// <summary>Turns scores into weights, <c>exp(score - largest)</c>, in place, and returns their sum.</summary>
-    public static float Exponentials(float* scores, int count, float largest)
+    private static float Exponentials<TLanes>(float* scores, int count, float largest)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        var sum = Vector512<float>.Zero;
-        for (var i = 0; i < count; i += Lanes)
+        var sum = TLanes.Create(0);
+        var highest = TLanes.Create(largest);
+        for (var i = 0; i < count; i += TLanes.Count)
         {
-            var weight = Vector512.Exp(Vector512.Load(scores + i) - Vector512.Create(largest));
+            var weight = VectorFunctions.Exp(TLanes.Load(scores + i) - highest);
             weight.Store(scores + i);
             sum += weight;
         }
 
-        return Vector512.Sum(sum);
+        return TLanes.Sum(sum);
     }
 
-    /// <summary>Adds the weighted values of some blocks to a head's output. Slots that are not attended to have weight 0.</summary>
-    public static void AddValues(float* weights, float* values, ReadOnlySpan<SlotBlock> blocks, int headWidth, float* output)
+    /// <summary>Adds the weighted values of some blocks, two vectors of a head. Slots that are not attended to have weight 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddValues<TLanes>(float* weight, HeadEntries entries, int headWidth, int start, ref TLanes even0, ref TLanes even1, ref TLanes odd0, ref TLanes odd1)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
-        for (var start = 0; start < headWidth; start += Lanes)
+        var (e0, e1, o0, o1) = (even0, even1, odd0, odd1);
+        foreach (var block in entries.Blocks)
         {
-            Vector512<float> sum0 = Vector512.Load(output + start), sum1 = Vector512<float>.Zero, sum2 = sum1, sum3 = sum1;
-            var weight = weights;
-            foreach (var block in blocks)
+            var value = entries.Values + ((long)block.Block * BlockSize * headWidth) + start;
+            for (var slot = 0; slot < BlockSize; slot += 2, value += 2 * headWidth)
             {
-                var value = values + ((long)block.Block * Lanes * headWidth) + start;
-                for (var slot = 0; slot < Lanes; slot += 4, value += 4 * headWidth)
-                {
-                    sum0 = Vector512.FusedMultiplyAdd(Vector512.Load(value), Vector512.Create(weight[slot]), sum0);
-                    sum1 = Vector512.FusedMultiplyAdd(Vector512.Load(value + headWidth), Vector512.Create(weight[slot + 1]), sum1);
-                    sum2 = Vector512.FusedMultiplyAdd(Vector512.Load(value + (2 * headWidth)), Vector512.Create(weight[slot + 2]), sum2);
-                    sum3 = Vector512.FusedMultiplyAdd(Vector512.Load(value + (3 * headWidth)), Vector512.Create(weight[slot + 3]), sum3);
-                }
-
-                weight += Lanes;
+                var (first, second) = (TLanes.Create(weight[slot]), TLanes.Create(weight[slot + 1]));
+                e0.AddProduct(TLanes.Load(value), first);
+                e1.AddProduct(TLanes.Load(value + TLanes.Count), first);
+                o0.AddProduct(TLanes.Load(value + headWidth), second);
+                o1.AddProduct(TLanes.Load(value + headWidth + TLanes.Count), second);
             }
 
-            ((sum0 + sum1) + (sum2 + sum3)).Store(output + start);
+            weight += BlockSize;
+        }
+
+        (even0, even1, odd0, odd1) = (e0, e1, o0, o1);
+    }
+
+    /// <summary>The same for one vector of a head.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddValues<TLanes>(float* weight, HeadEntries entries, int headWidth, int start, ref TLanes even, ref TLanes odd)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        foreach (var block in entries.Blocks)
+        {
+            var value = entries.Values + ((long)block.Block * BlockSize * headWidth) + start;
+            for (var slot = 0; slot < BlockSize; slot += 2, value += 2 * headWidth)
+            {
+                even.AddProduct(TLanes.Load(value), TLanes.Create(weight[slot]));
+                odd.AddProduct(TLanes.Load(value + headWidth), TLanes.Create(weight[slot + 1]));
+            }
+
+            weight += BlockSize;
         }
     }
 }

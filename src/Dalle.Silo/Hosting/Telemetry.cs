@@ -1,4 +1,5 @@
 using Dalle.Collectives.Updates;
+using Dalle.Workers.Generation;
 using Dalle.Workers.Training;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -18,7 +19,7 @@ internal static class Telemetry
         if (builder.Configuration[Endpoint] is not null)
         {
             builder.Services.AddOpenTelemetry()
-                .WithMetrics(metrics => metrics.AddMeter(TrainingInstruments.MeterName, "Microsoft.Orleans"))
+                .WithMetrics(metrics => metrics.AddMeter(TrainingInstruments.MeterName, GenerationInstruments.MeterName, "Microsoft.Orleans"))
                 .WithTracing(traces => traces.AddSource(UpdateTracing.SourceName))
                 .UseOtlpExporter();
         }

@@ -25,6 +25,7 @@ internal static class HttpHosting
         services.AddDalleOpenApi();
         services.AddSingleton(DalleClient.For);
         services.AddSingleton<NamedDatasets>();
+        services.AddSingleton<PictureLinks>();
         services.AddHealthChecks().AddCheck<SiloHealthCheck>("silo");
     }
 
@@ -41,6 +42,7 @@ internal static class HttpHosting
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false }).AllowAnonymous();
         app.MapHealthChecks("/health/ready").AllowAnonymous();
         app.MapOpenApi();
+        app.MapPictureFiles();
         var v1 = app.MapGroup("/v1");
         v1.MapImages();
         v1.MapModels();

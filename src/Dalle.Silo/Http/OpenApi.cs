@@ -12,7 +12,7 @@ internal static class OpenApi
 
     public static void AddDalleOpenApi(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
-        options.CreateSchemaReferenceId = type => type.Type == typeof(ReadOnlyMemory<byte>) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
+        options.CreateSchemaReferenceId = type => IsFile(type.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
         options.AddSchemaTransformer((schema, context, _) =>
         {
             Complete(schema, context.JsonTypeInfo.Type);
@@ -30,9 +30,11 @@ internal static class OpenApi
         where TBuilder : IEndpointConventionBuilder => endpoint.AddOpenApiOperationTransformer(async (operation, context, cancellationToken) =>
             operation.Responses!["200"].Content!["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(type, null, cancellationToken) });
 
+    private static bool IsFile(Type type) => (Nullable.GetUnderlyingType(type) ?? type) == typeof(ReadOnlyMemory<byte>);
+
     private static void Complete(OpenApiSchema schema, Type type)
     {
-        if (type == typeof(ReadOnlyMemory<byte>))
+        if (IsFile(type))
         {
             schema.Format = "byte";
         }

@@ -1,3 +1,4 @@
+using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Model.Sampling;
 
@@ -8,100 +9,235 @@ namespace Dalle.Workers.Generation;
 /// <param name="Candidate">The picture, counted from 0.</param>
 /// <param name="Index">Which partial picture; null for the whole one.</param>
 /// <param name="Tokens">Its image tokens so far.</param>
-internal sealed record PendingPicture(GenerationTicket Ticket, int Candidate, int? Index, IReadOnlyList<int> Tokens);
+/// <param name="Last">Whether nothing more comes for the ticket.</param>
+internal sealed record PendingPicture(GenerationTicket Ticket, int Candidate, int? Index, IReadOnlyList<int> Tokens, bool Last = false);
 
-/// <summary>Requests that are sampled together, token by token.</summary>
+/// <summary>What one model is at: requests that are sampled together, a token of each picture at a step. They come and go between any two steps.</summary>
 /// <remarks>Used on the device's thread.</remarks>
 internal sealed class GenerationBatch : IDisposable
 {
-    private readonly LoadedModel _model;
-    private readonly List<(GenerationTicket Ticket, int First)> _sampled = [];
-    private readonly IReadOnlyList<GenerationTicket> _tickets;
-    private readonly SamplingRun? _run;
+    private readonly GenerationQueue _queue;
+    private readonly GenerationInstruments _instruments;
     private readonly TimeProvider _clock;
+    private readonly List<DrawnRequest> _drawn = [];
+    private readonly Queue<PendingPicture> _pictures = new();
 
-    /// <summary>Reads the prompts into the key-value cache.</summary>
-    /// <param name="model">Samples and decodes.</param>
-    /// <param name="tickets">The requests with their prompts' text tokens.</param>
-    /// <param name="clock">Measures turns.</param>
-    public GenerationBatch(LoadedModel model, IReadOnlyList<(GenerationTicket Ticket, IReadOnlyList<int> Prompt)> tickets, TimeProvider clock)
+    /// <param name="model">Samples and decodes; disposed with the batch.</param>
+    /// <param name="key">The model's key.</param>
+    /// <param name="queue">Where pictures come from.</param>
+    /// <param name="instruments">Told of what happens.</param>
+    /// <param name="clock">Measures steps.</param>
+    public GenerationBatch(LoadedModel model, string key, GenerationQueue queue, GenerationInstruments instruments, TimeProvider clock) =>
+        (Model, Key, _queue, _instruments, _clock) = (model, key, queue, instruments, clock);
+
+    public LoadedModel Model { get; }
+
+    public string Key { get; }
+
+    /// <summary>Whether it takes no more pictures, because another model needs its place.</summary>
+    public bool Draining { get; set; }
+
+    /// <summary>Requests being sampled.</summary>
+    public int Requests => _drawn.Count;
+
+    /// <summary>Whether pictures are being sampled or wait to be decoded.</summary>
+    public bool IsBusy => _drawn.Count > 0 || HasPictures;
+
+    /// <summary>Whether pictures wait to be decoded.</summary>
+    public bool HasPictures => _pictures.Count > 0;
+
+    /// <summary>Lets go of what was left, takes in what waits, and samples the next token of every picture.</summary>
+    /// <returns>Number of requests that it worked for.</returns>
+    public int Step()
     {
-        (_model, _clock, _tickets) = (model, clock, [.. tickets.Select(entry => entry.Ticket)]);
-        var sequences = new List<SequenceRequest>();
-        foreach (var (ticket, prompt) in tickets.Where(entry => !entry.Ticket.IsSampled))
+        DropLeft();
+        Admit();
+        if (_drawn.Count == 0)
         {
-            _sampled.Add((ticket, sequences.Count));
-            sequences.AddRange(Sequences(ticket.Request, prompt));
+            return 0;
         }
 
-        _run = sequences.Count > 0 ? model.Sampler.Start(sequences) : null;
-    }
-
-    /// <summary>Samples until a row is whole or the turn is over.</summary>
-    /// <returns>Partial pictures that are due; null when there is nothing left to sample.</returns>
-    public IReadOnlyList<PendingPicture>? Advance(TimeSpan turn)
-    {
-        var begun = _clock.GetTimestamp();
-        do
+        var requests = _drawn.Count;
+        Sample();
+        foreach (var drawn in _drawn)
         {
-            foreach (var (ticket, first) in _sampled.Where(entry => entry.Ticket.Left))
+            var hadTokens = drawn.HasTokens;
+            var (whole, due) = drawn.Observe();
+            if (drawn.HasTokens && !hadTokens)
             {
-                for (var candidate = 0; candidate < ticket.Candidates; candidate++)
-                {
-                    _run!.Drop(first + candidate);
-                }
+                _instruments.OnFirstToken(_clock.GetElapsedTime(drawn.Ticket.Entered));
             }
 
-            if (_run?.Step() is not true)
+            for (var i = 0; i < whole; i++)
             {
-                return null;
+                _queue.Return(drawn.Ticket, drawn.Slots);
             }
 
-            if (_run.Position % _model.GridSize == 0)
+            foreach (var picture in due)
             {
-                return FinishRow((_run.Position / _model.GridSize) - 1);
+                _pictures.Enqueue(picture);
             }
         }
-        while (_clock.GetElapsedTime(begun) < turn);
-        return [];
+
+        for (var i = _drawn.Count - 1; i >= 0; i--)
+        {
+            if (_drawn[i].IsWhole)
+            {
+                Finish(_drawn[i]);
+            }
+        }
+
+        return requests;
     }
 
-    /// <summary>The whole pictures, once all is sampled.</summary>
-    public IReadOnlyList<PendingPicture> Pictures() =>
-    [
-        .. _tickets.Where(ticket => !ticket.Left).SelectMany(ticket => Enumerable.Range(0, ticket.Candidates)
-            .Select(candidate => new PendingPicture(ticket, candidate, null, Tokens(ticket, candidate)))),
-    ];
+    /// <summary>The next picture to decode; null when there is none.</summary>
+    public PendingPicture? TakePicture()
+    {
+        while (_pictures.TryDequeue(out var picture))
+        {
+            if (!picture.Ticket.Left)
+            {
+                return picture;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Gives up all requests.</summary>
+    public void Close(Exception reason)
+    {
+        foreach (var ticket in _drawn.Select(drawn => drawn.Ticket).Concat(_pictures.Select(picture => picture.Ticket)))
+        {
+            ticket.Close(reason);
+        }
+
+        _drawn.ForEach(Leave);
+        _drawn.Clear();
+        _pictures.Clear();
+    }
 
     /// <inheritdoc/>
-    public void Dispose() => _run?.Dispose();
+    public void Dispose() => Model.Dispose();
 
-    private static SamplingSettings Settings(GenerationRequest request, SamplingSettings model) => new(
-        request.Temperature ?? model.Temperature, request.TopK ?? model.TopK, request.TopP ?? model.TopP, request.Guidance ?? model.Guidance);
-
-    private IEnumerable<SequenceRequest> Sequences(SampleRequest sample, IReadOnlyList<int> prompt)
+    private void DropLeft()
     {
-        var settings = Settings(sample.Request, _model.Config.Sampling);
-        return sample.Tokens.Select((known, candidate) => new SequenceRequest(prompt, sample.Request.Seed, candidate, settings) { GivenTokens = known });
-    }
-
-    private List<PendingPicture> FinishRow(int row)
-    {
-        var due = new List<PendingPicture>();
-        foreach (var (ticket, first) in _sampled.Where(entry => !entry.Ticket.Left && row >= entry.Ticket.KnownRows))
+        for (var i = _drawn.Count - 1; i >= 0; i--)
         {
-            var candidates = Enumerable.Range(0, ticket.Candidates);
-            ticket.Report(new RowsSampled(candidates.Select(candidate => _run!.Tokens(first + candidate)[^_model.GridSize..].ToArray()).ToArray()));
-            if (ticket.Request.Request.PartialRows(_model.GridSize).ToList().IndexOf(row) is >= 0 and var index)
+            if (_drawn[i].Ticket.Left)
             {
-                due.AddRange(candidates.Select(candidate => new PendingPicture(ticket, candidate, index, _run!.Tokens(first + candidate).ToArray())));
+                Leave(_drawn[i]);
+                _drawn.RemoveAt(i);
+                _instruments.OnAborted();
             }
         }
-
-        return due;
     }
 
-    private IReadOnlyList<int> Tokens(GenerationTicket ticket, int candidate) => ticket.IsSampled
-        ? ticket.Request.Tokens[candidate]
-        : _run!.Tokens(_sampled.First(entry => entry.Ticket == ticket).First + candidate).ToArray();
+    private void Sample()
+    {
+        var (sampler, begun) = (Model.Sampler, _clock.GetTimestamp());
+        var tokens = sampler.Tokens;
+        sampler.Step();
+        if (sampler.Tokens > tokens)
+        {
+            _instruments.OnStep(Model.Name, (int)(sampler.Tokens - tokens), _clock.GetElapsedTime(begun));
+        }
+    }
+
+    private void Admit()
+    {
+        while (!Draining && _queue.Take(Key, SlotsOf, Model.Sampler.FreeSlots) is var (ticket, candidate))
+        {
+            var drawn = _drawn.Find(drawn => drawn.Ticket == ticket);
+            if (drawn is null)
+            {
+                if (TryDraw(ticket) is not { } begun)
+                {
+                    _queue.Remove(waiting => waiting == ticket);
+                    _queue.Return(ticket, SlotsOf(ticket));
+                    continue;
+                }
+
+                _drawn.Add(drawn = begun);
+            }
+
+            if (drawn.IsWhole)
+            {
+                // Sampled before: all that is left is to decode its pictures.
+                _queue.Remove(waiting => waiting == ticket);
+                _queue.Return(ticket, drawn.Slots);
+                Finish(drawn);
+                continue;
+            }
+
+            Begin(drawn, candidate);
+        }
+    }
+
+    private void Begin(DrawnRequest drawn, int candidate)
+    {
+        try
+        {
+            var (hits, misses) = (Model.Sampler.PromptHits, Model.Sampler.PromptMisses);
+            drawn.Begin(candidate, Model.Sampler);
+            _instruments.OnPrompts(Model.Name, Model.Sampler.PromptHits - hits, Model.Sampler.PromptMisses - misses);
+        }
+        catch (ArgumentException error)
+        {
+            // What was kept of the picture does not fit the model: this request fails, the others know nothing of it.
+            drawn.Ticket.Close(new GenerationFailedException($"The request does not fit model '{Model.Name}': {error.Message}"));
+            _queue.Remove(waiting => waiting == drawn.Ticket);
+            _queue.Return(drawn.Ticket, drawn.Slots);
+            Leave(drawn);
+            _drawn.Remove(drawn);
+        }
+    }
+
+    /// <summary>Reads the prompt and the picture to complete; null, and the ticket closed, if the prompt has too many tokens.</summary>
+    private DrawnRequest? TryDraw(GenerationTicket ticket)
+    {
+        if (!ticket.TryBegin())
+        {
+            return null;
+        }
+
+        try
+        {
+            var prompt = Model.Encode(ticket.Request.Request.Prompt);
+            var pictureTokens = ticket.Kept is { } kept ? ticket.Request.PictureTokens ?? Model.Encode(kept.Pixels) : null;
+            _instruments.OnBegun(_clock.GetElapsedTime(ticket.Entered));
+            ticket.Report(new SamplingStarted(prompt.Count, pictureTokens));
+            return new(ticket, prompt, Settings(ticket), Model.GridSize, pictureTokens);
+        }
+        catch (InvalidRequestException error)
+        {
+            ticket.Close(error);
+            return null;
+        }
+    }
+
+    private void Finish(DrawnRequest drawn)
+    {
+        _drawn.Remove(drawn);
+        for (var candidate = 0; candidate < drawn.Ticket.Candidates; candidate++)
+        {
+            _pictures.Enqueue(new(drawn.Ticket, candidate, null, drawn.Tokens(candidate), Last: candidate == drawn.Ticket.Candidates - 1));
+        }
+    }
+
+    private void Leave(DrawnRequest drawn)
+    {
+        for (var left = drawn.Leave(); left > 0; left--)
+        {
+            _queue.Return(drawn.Ticket, drawn.Slots);
+        }
+    }
+
+    private int SlotsOf(GenerationTicket ticket) => Settings(ticket).IsGuided ? 2 : 1;
+
+    private SamplingSettings Settings(GenerationTicket ticket)
+    {
+        var (request, model) = (ticket.Request.Request, Model.Config.Sampling);
+        return new(request.Temperature ?? model.Temperature, request.TopK ?? model.TopK, request.TopP ?? model.TopP, request.Guidance ?? model.Guidance);
+    }
 }

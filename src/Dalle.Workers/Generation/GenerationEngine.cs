@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Data.Pictures;
@@ -9,49 +10,56 @@ using Microsoft.Extensions.Options;
 namespace Dalle.Workers.Generation;
 
 /// <summary>
-/// Draws what is asked of this silo. Requests wait in a bounded queue; those for the same model are taken together and sampled as one batch, in short
-/// turns on the device's thread, so that training on the same device goes on between them.
+/// Draws what is asked of this silo. Pictures wait in a bounded queue, enter their model's batch at any token and leave it as soon as they are whole or given
+/// up; sampling goes on in short turns on the device's thread, so that decoding, and training on the same device, go on between them.
 /// </summary>
 /// <remarks>Thread-safe.</remarks>
 internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
 {
-    private readonly Lock _gate = new();
-    private readonly List<GenerationTicket> _waiting = [];
-    private readonly SemaphoreSlim _arrivals = new(0);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly GenerationQueue _queue;
     private readonly GeneratorOptions _options;
     private readonly DeviceThread _device;
     private readonly ModelCache _models;
+    private readonly GenerationInstruments _instruments;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly Task _work;
-    private TimeSpan _lastBatch = TimeSpan.FromSeconds(1);
+    private TimeSpan _perPicture = TimeSpan.FromSeconds(0.2), _busy;
 
-    public GenerationEngine(ArtifactStore store, DeviceThread device, IOptions<GeneratorOptions> options, TimeProvider clock, ILogger<GenerationEngine> logger)
+    public GenerationEngine(ArtifactStore store, DeviceThread device, IOptions<GeneratorOptions> options, GenerationInstruments instruments, TimeProvider clock, ILogger<GenerationEngine> logger)
     {
-        (_options, _device, _clock, _logger) = (options.Value, device, clock, logger);
-        _models = new ModelCache(store, device, _options.LoadedModels);
+        (_options, _device, _instruments, _clock, _logger) = (options.Value, device, instruments, clock, logger);
+        _queue = new(_options.MaxWaiting);
+        _models = new(store, device, _queue, _options, (model, key) => new(model, key, _queue, instruments, clock), Wake);
+        instruments.Watch(() => _queue.Count, () => Status.Running, () => Status.Slots - Status.FreeSlots, () => Status.Slots, () => Status.Loading);
         _work = Task.Run(Work);
     }
 
-    /// <summary>Queues a request.</summary>
-    /// <exception cref="OverloadedException">The queue is full.</exception>
-    public GenerationTicket Enter(SampleRequest request)
-    {
-        var ticket = new GenerationTicket(request);
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-            _waiting.RemoveAll(other => other.Left);
-            if (_waiting.Count >= _options.MaxWaiting)
-            {
-                throw new OverloadedException($"{_waiting.Count} requests are waiting, as many as this generator takes.", RetryAfter());
-            }
+    /// <summary>What it is at, as of the last turn.</summary>
+    public EngineStatus Status { get; private set; } = new(0, 0, 0, 0, []);
 
-            _waiting.Add(ticket);
+    /// <summary>Queues a request.</summary>
+    /// <param name="request">What is to be drawn.</param>
+    /// <param name="kept">The picture to complete, read; null where there is none.</param>
+    /// <exception cref="OverloadedException">The queue is full.</exception>
+    public GenerationTicket Enter(SampleRequest request, KeptPicture? kept = null)
+    {
+        ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+        var ticket = new GenerationTicket(request, kept, _clock);
+        try
+        {
+            _queue.Enter(ticket, pictures => pictures * _perPicture);
+        }
+        catch
+        {
+            ticket.Dispose();
+            _instruments.OnRejected();
+            throw;
         }
 
-        _arrivals.Release();
+        Wake();
         return ticket;
     }
 
@@ -60,12 +68,13 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     {
         await _stopping.CancelAsync();
         await _work;
-        _arrivals.Dispose();
         _stopping.Dispose();
     }
 
     /// <summary>For hosts that are disposed of synchronously.</summary>
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    private void Wake() => _news.Writer.TryWrite(true);
 
     private async Task Work()
     {
@@ -73,132 +82,105 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         {
             while (true)
             {
-                await _arrivals.WaitAsync(_stopping.Token);
-                if (Take() is { Count: > 0 } tickets)
+                await _models.Provide();
+                var requests = 0;
+                foreach (var batch in _models.Batches.ToArray())
                 {
-                    await Draw(tickets);
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            lock (_gate)
-            {
-                _waiting.ForEach(ticket => ticket.Close(new SiloUnavailableException("This silo is stopping.")));
-                _waiting.Clear();
-            }
-        }
-
-        await _models.Clear();
-    }
-
-    /// <summary>The request that has waited for longest, and as many for the same model as fit into a batch beside it.</summary>
-    private List<GenerationTicket> Take()
-    {
-        lock (_gate)
-        {
-            _waiting.RemoveAll(ticket => ticket.Left);
-            var taken = new List<GenerationTicket>();
-            var room = _options.MaxBatch;
-            var key = _waiting.Count > 0 ? ModelCache.Key(_waiting[0].Request.Model) : null;
-            foreach (var ticket in _waiting.Where(ticket => ModelCache.Key(ticket.Request.Model) == key))
-            {
-                if (ticket.Candidates > room)
-                {
-                    break;
+                    requests += await Advance(batch);
                 }
 
-                room -= ticket.Candidates;
-                taken.Add(ticket);
+                if (requests == 0)
+                {
+                    await _news.Reader.ReadAsync(_stopping.Token);
+                }
             }
-
-            _waiting.RemoveAll(taken.Contains);
-            return taken;
-        }
-    }
-
-    private async Task Draw(List<GenerationTicket> tickets)
-    {
-        var begun = _clock.GetTimestamp();
-        try
-        {
-            var model = await _models.Get(tickets[0].Request.Model);
-            var entered = tickets.Select(ticket => (Ticket: ticket, Prompt: TryEncode(model, ticket))).Where(entry => entry.Prompt is not null).ToList();
-            var batch = await _device.Run(_ => new GenerationBatch(model, entered!, _clock), _stopping.Token);
-            try
-            {
-                await Run(model, batch);
-            }
-            finally
-            {
-                await _device.Run(_ => batch.Dispose());
-            }
-
-            _lastBatch = _clock.GetElapsedTime(begun);
-            LogDrawn(_logger, tickets.Count, model.Name, _lastBatch);
-            tickets.ForEach(ticket => ticket.Close());
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
-            tickets.ForEach(ticket => ticket.Close(new SiloUnavailableException("This silo is stopping.")));
+            // Told to stop.
         }
-        catch (GenerationFailedException error)
+
+        var reason = new SiloUnavailableException("This silo is stopping.");
+        await _models.Clear(reason);
+        foreach (var ticket in _queue.List())
         {
-            tickets.ForEach(ticket => ticket.Close(error));
-        }
-        catch (Exception error)
-        {
-            LogFailed(_logger, error, tickets[0].Request.Model.Name);
-            tickets.ForEach(ticket => ticket.Close(new GenerationFailedException($"The generator failed: {error.Message}")));
+            ticket.Close(reason);
         }
     }
 
-    private async Task Run(LoadedModel model, GenerationBatch batch)
-    {
-        while (await _device.Run(_ => batch.Advance(_options.TurnLength), _stopping.Token) is { } due)
-        {
-            await Decode(model, due);
-        }
-
-        await Decode(model, await _device.Run(_ => batch.Pictures(), _stopping.Token));
-    }
-
-    private async Task Decode(LoadedModel model, IReadOnlyList<PendingPicture> pictures)
-    {
-        foreach (var (ticket, candidate, index, tokens) in pictures)
-        {
-            if (!ticket.Left)
-            {
-                var png = PngEncoder.Encode(await _device.Run(_ => model.Decode(tokens), _stopping.Token));
-                ticket.Report(index is { } partial ? new PartialDecoded(candidate, partial, png) : new PictureDecoded(candidate, png));
-            }
-        }
-    }
-
-    /// <summary>The prompt's text tokens; null, and the ticket closed, if it has too many.</summary>
-    private static IReadOnlyList<int>? TryEncode(LoadedModel model, GenerationTicket ticket)
+    /// <summary>One turn of a model: tokens for a while, then pictures for as long at most.</summary>
+    /// <returns>Number of requests that it worked for.</returns>
+    private async Task<int> Advance(GenerationBatch batch)
     {
         try
         {
-            var prompt = model.Encode(ticket.Request.Request.Prompt);
-            ticket.Report(new SamplingStarted(prompt.Count));
-            return prompt;
+            var begun = _clock.GetTimestamp();
+            var requests = await _device.Run(_ => Sample(batch), _stopping.Token);
+            var sampled = _clock.GetTimestamp();
+            var whole = 0;
+            while (_clock.GetElapsedTime(sampled) < _options.TurnLength && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded))
+            {
+                requests++;
+                whole += picture.Index is null ? 1 : 0;
+                Report(picture, decoded);
+            }
+
+            Note(_clock.GetElapsedTime(begun), whole);
+            return requests;
         }
-        catch (InvalidRequestException error)
+        catch (Exception error) when (error is not OperationCanceledException)
         {
-            ticket.Close(error);
-            return null;
+            LogFailed(_logger, error, batch.Model.Name);
+            _instruments.OnFailed();
+            await _device.Run(_ => batch.Close(new GenerationFailedException($"The generator failed: {error.Message}")));
+            await _models.Drop(batch);
+            return 1;
         }
     }
 
-    private TimeSpan RetryAfter()
+    // The status is as of here, so that whoever has a picture sees its slot free.
+    private int Sample(GenerationBatch batch)
     {
-        var batches = Math.Ceiling((double)_waiting.Sum(ticket => ticket.Candidates) / _options.MaxBatch);
-        return TimeSpan.FromSeconds(Math.Ceiling(batches * _lastBatch.TotalSeconds));
+        var begun = _clock.GetTimestamp();
+        int requests, most = 0;
+        do
+        {
+            requests = batch.Step();
+            most = Math.Max(most, requests);
+        }
+        while (requests > 0 && !batch.HasPictures && _clock.GetElapsedTime(begun) < _options.TurnLength);
+        Status = new(
+            _models.Batches.Sum(other => other.Requests), _models.Batches.Sum(other => other.Model.Sampler.FreeSlots),
+            _models.Batches.Sum(other => other.Model.Sampler.Slots), _models.Loading, [.. _models.Batches.Select(other => other.Key)]);
+        return most;
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Drew {Requests} requests with model {Model} in {Took}")]
-    private static partial void LogDrawn(ILogger logger, int requests, string model, TimeSpan took);
+    private static (PendingPicture Picture, Picture Decoded)? Decode(GenerationBatch batch) =>
+        batch.TakePicture() is { } picture ? (picture, batch.Model.Decode(picture.Tokens)) : null;
+
+    /// <summary>Reports a picture; it is written down beside what the engine does next.</summary>
+    private void Report(PendingPicture picture, Picture decoded)
+    {
+        picture.Ticket.Report(Task.Run<GeneratorReport>(() => picture.Index is { } partial
+            ? new PartialDecoded(picture.Candidate, partial, PngEncoder.Encode(decoded))
+            : new PictureDecoded(picture.Candidate, PngEncoder.Encode(decoded))));
+        if (picture.Last)
+        {
+            picture.Ticket.Close();
+            _instruments.OnCompleted(_clock.GetElapsedTime(picture.Ticket.Entered));
+        }
+    }
+
+    /// <summary>Keeps a running mean of how long a picture takes while others are drawn beside it.</summary>
+    private void Note(TimeSpan busy, int whole)
+    {
+        _busy += busy;
+        if (whole > 0)
+        {
+            _perPicture += ((_busy / whole) - _perPicture) / 4;
+            _busy = TimeSpan.Zero;
+        }
+    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Drawing with model {Model} failed")]
     private static partial void LogFailed(ILogger logger, Exception error, string model);

@@ -12,7 +12,10 @@ internal sealed class GeneratorGrain(GenerationEngine engine) : Grain, IGenerato
 {
     public async IAsyncEnumerable<GeneratorReport> Sample(SampleRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        using var ticket = engine.Enter(request);
+        var kept = request.Request.Completion is { } completion
+            ? await Task.Run(() => KeptPicture.Read(completion, request.Model.ImageSize, request.Model.GridSize), cancellationToken)
+            : null;
+        using var ticket = engine.Enter(request, kept);
         await foreach (var report in ticket.Reports(cancellationToken))
         {
             yield return report;

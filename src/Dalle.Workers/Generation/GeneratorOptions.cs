@@ -6,9 +6,13 @@ namespace Dalle.Workers.Generation;
 /// <summary>How this host generates.</summary>
 public sealed class GeneratorOptions
 {
-    /// <summary>Pictures sampled together, at most. More raise throughput and memory. Default: 64.</summary>
-    [Range(64, 4096, ErrorMessage = "GeneratorOptions.MaxBatch: expected 64 to 4096 pictures.")]
-    public int MaxBatch { get; set; } = 64;
+    /// <summary>Slots of a model: pictures sampled together, where a guided one counts as two. More raise throughput and memory. Default: 64.</summary>
+    [Range(2, 4096, ErrorMessage = "GeneratorOptions.Slots: expected 2 to 4096 slots.")]
+    public int Slots { get; set; } = 64;
+
+    /// <summary>Bytes that the keys and values of a model's pictures and captions may take; there are fewer slots where they would take more. Default: 4 GiB.</summary>
+    [Range(1L << 20, 1L << 46, ErrorMessage = "GeneratorOptions.CacheBytes: expected 1 MiB to 64 TiB.")]
+    public long CacheBytes { get; set; } = 4L << 30;
 
     /// <summary>Requests that may wait; further ones are refused. Default: 128.</summary>
     [Range(1, 100_000, ErrorMessage = "GeneratorOptions.MaxWaiting: expected 1 to 100000 requests.")]

@@ -16,7 +16,7 @@ using Vae = Dalle.Model.DiscreteVae.DiscreteVae;
 namespace Dalle.Workers.Generation;
 
 /// <summary>A published model in memory: tokenizer, prior ready to sample, decoder.</summary>
-/// <remarks>Made, used and disposed on its device's thread; only <see cref="Encode"/> may be called from anywhere.</remarks>
+/// <remarks>Made, used and disposed on its device's thread; only <see cref="Encode(string)"/> may be called from anywhere.</remarks>
 internal sealed class LoadedModel : IDisposable
 {
     private readonly ParameterStore _vaeParameters;
@@ -30,8 +30,9 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="manifest">The model.</param>
     /// <param name="device">Where its tensors go.</param>
     /// <param name="threads">Threads to sample with.</param>
+    /// <param name="options">How many pictures it samples together.</param>
     /// <exception cref="InvalidDataException">Its card or its weights are not as they must be.</exception>
-    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads)
+    public LoadedModel(ArtifactStore store, ModelManifest manifest, Device device, int threads, GeneratorOptions options)
     {
         (Name, Config, _device) = (manifest.Name, ModelFolder.ReadConfig(store, manifest), device);
         _tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
@@ -40,7 +41,7 @@ internal sealed class LoadedModel : IDisposable
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
-        Sampler = new Sampler(Config.Transformer, _priorParameters, threads);
+        Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots, options.Slots / 2).Within(Config.Transformer, options.CacheBytes), threads);
     }
 
     public string Name { get; }
@@ -59,6 +60,15 @@ internal sealed class LoadedModel : IDisposable
         var tokens = _tokenizer.Encode(prompt);
         return tokens.Count <= Config.Transformer.TextLength ? tokens : throw new InvalidRequestException(
             $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Config.Transformer.TextLength}; shorten it.", "Prompt");
+    }
+
+    /// <summary>The image tokens of a picture, in raster order.</summary>
+    /// <param name="pixels">Pixels in [0, 1], <c>[3, size, size]</c>.</param>
+    public IReadOnlyList<int> Encode(float[] pixels)
+    {
+        using var scope = NewDisposeScope();
+        var tokens_Bhw = _vae.Encode(Pixels.ToTensor(pixels, Config.DiscreteVae.ImageSize, _device)).cpu().contiguous();
+        return [.. tokens_Bhw.data<long>().Select(token => (int)token)];
     }
 
     /// <summary>The picture of a whole grid of image tokens, or of its first rows on a white ground.</summary>

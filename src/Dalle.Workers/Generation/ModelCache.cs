@@ -6,67 +6,133 @@ using Dalle.Workers.Models;
 
 namespace Dalle.Workers.Generation;
 
-/// <summary>The models in memory, the one used last in front.</summary>
+/// <summary>
+/// The models in memory. One that is asked for is loaded beside the work of the others; one that nobody asks for makes room, and where all are at work the
+/// one whose requests came last stops taking new ones until it has finished.
+/// </summary>
 /// <remarks>Used by one caller at a time.</remarks>
-internal sealed class ModelCache(ArtifactStore store, DeviceThread device, int capacity)
+internal sealed class ModelCache(ArtifactStore store, DeviceThread device, GenerationQueue queue, GeneratorOptions options, Func<LoadedModel, string, GenerationBatch> begin, Action loaded)
 {
-    private readonly LinkedList<(string Key, LoadedModel Model)> _models = new();
+    // The one asked for last in front.
+    private readonly List<GenerationBatch> _batches = [];
+    private readonly Dictionary<string, Task<LoadedModel>> _loading = [];
 
-    /// <summary>The model, loaded and checked against the hashes it was published with if it is not in memory.</summary>
-    /// <exception cref="GenerationFailedException">Its files are missing, damaged, or not those that were published.</exception>
-    public async Task<LoadedModel> Get(ModelManifest manifest)
+    /// <summary>The models in memory, each with what it is at.</summary>
+    public IReadOnlyList<GenerationBatch> Batches => _batches;
+
+    /// <summary>Models being loaded.</summary>
+    public int Loading => _loading.Count;
+
+    /// <summary>Sees to it that the models that requests wait for are in memory, or get there.</summary>
+    public async Task Provide()
     {
-        var key = Key(manifest);
-        for (var node = _models.First; node is not null; node = node.Next)
+        await TakeLoaded();
+        var waiting = queue.List().Select(ticket => (ticket.ModelKey, ticket.Request.Model)).DistinctBy(entry => entry.ModelKey).ToList();
+        _batches.ForEach(batch => batch.Draining = false);
+        for (var i = 0; i < waiting.Count; i++)
         {
-            if (node.Value.Key == key)
+            var (key, manifest) = waiting[i];
+            if (_batches.Find(batch => batch.Key == key) is { } known)
             {
-                _models.Remove(node);
-                _models.AddFirst(node);
-                return node.Value.Model;
+                _batches.Remove(known);
+                _batches.Insert(0, known);
+            }
+            else if (!_loading.ContainsKey(key) && await MakeRoom([.. waiting[..i].Select(entry => entry.ModelKey)]))
+            {
+                _loading.Add(key, Load(manifest));
             }
         }
+    }
 
-        while (_models.Count >= capacity)
-        {
-            await Evict();
-        }
-
-        var model = await Load(manifest);
-        _models.AddFirst((key, model));
-        return model;
+    /// <summary>Takes a model out of memory whose work failed.</summary>
+    public Task Drop(GenerationBatch batch)
+    {
+        _batches.Remove(batch);
+        return device.Run(_ => batch.Dispose());
     }
 
     /// <summary>Takes all models out of memory.</summary>
-    public async Task Clear()
+    public async Task Clear(Exception reason)
     {
-        while (_models.Count > 0)
+        foreach (var loading in _loading.Values)
         {
-            await Evict();
+            await ((Task)loading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+
+        await TakeLoaded();
+        foreach (var batch in _batches)
+        {
+            await device.Run(_ => batch.Close(reason));
+            await device.Run(_ => batch.Dispose());
+        }
+
+        _batches.Clear();
     }
 
     /// <summary>A model that was published anew under its old name is another model.</summary>
     internal static string Key(ModelManifest manifest) =>
         string.Join('|', manifest.Files.OrderBy(file => file.Key, StringComparer.Ordinal).Select(file => file.Value).Prepend(manifest.Preset).Prepend(manifest.Path));
 
+    /// <summary>Whether another model may be loaded, if need be in the place of one that is at rest.</summary>
+    /// <param name="before">Models that are asked for by requests that came earlier: they keep their places.</param>
+    private async Task<bool> MakeRoom(IReadOnlyCollection<string> before)
+    {
+        if (_batches.Count + _loading.Count < options.LoadedModels)
+        {
+            return true;
+        }
+
+        var candidates = _batches.Where(batch => !before.Contains(batch.Key)).Reverse().ToList();
+        if (candidates.Find(batch => !batch.IsBusy) is { } resting)
+        {
+            await Drop(resting);
+            return true;
+        }
+
+        if (candidates is [var last, ..])
+        {
+            last.Draining = true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes in what has been loaded; who waits for what could not be is told why.</summary>
+    private async Task TakeLoaded()
+    {
+        foreach (var (key, loading) in _loading.Where(entry => entry.Value.IsCompleted).ToArray())
+        {
+            _loading.Remove(key);
+            try
+            {
+                _batches.Insert(0, begin(await loading, key));
+            }
+            catch (Exception error)
+            {
+                foreach (var ticket in queue.List().Where(ticket => ticket.ModelKey == key))
+                {
+                    ticket.Close(error);
+                }
+
+                queue.Remove(ticket => ticket.ModelKey == key);
+            }
+        }
+    }
+
     private async Task<LoadedModel> Load(ModelManifest manifest)
     {
         try
         {
             await Task.Run(() => ModelFolder.Verify(store, manifest));
-            return await device.Run(place => new LoadedModel(store, manifest, place, device.Threads));
+            return await device.Run(place => new LoadedModel(store, manifest, place, device.Threads, options));
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException)
+        catch (Exception error) when (error is not GenerationFailedException)
         {
             throw new GenerationFailedException($"Model '{manifest.Name}' cannot be loaded: {error.Message}");
         }
-    }
-
-    private Task Evict()
-    {
-        var model = _models.Last!.Value.Model;
-        _models.RemoveLast();
-        return device.Run(_ => model.Dispose());
+        finally
+        {
+            loaded();
+        }
     }
 }

@@ -23,6 +23,7 @@ public static class WorkersHosting
         silo.Services.AddOptions<DataPlaneOptions>();
         silo.Services.AddMetrics();
         silo.Services.AddSingleton<TrainingInstruments>();
+        silo.Services.AddSingleton<GenerationInstruments>();
         silo.Services.AddSingleton<DataPlane>();
         silo.Services.AddSingleton<JobShardDirectory>();
         silo.Services.AddSingleton<WorkerDrain>();

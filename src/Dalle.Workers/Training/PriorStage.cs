@@ -118,14 +118,10 @@ internal sealed class PriorUpdates : IUpdates<CaptionBatch>
     public IEnumerable<TrainingEvent> Evaluate(int step)
     {
         using var scope = NewDisposeScope();
-        using var sampler = new Sampler(_config, _trainer.AveragedParameters);
-        using var run = sampler.Start([.. _shown.Select((caption, i) => new SequenceRequest(caption.Tokens, _context.Spec.Seed, i, _context.Preset.Sampling))]);
-        while (run.Step())
-        {
-        }
-
-        var tokens = Enumerable.Range(0, run.Sequences).SelectMany(sequence => run.Tokens(sequence).ToArray().Select(token => (long)token)).ToArray();
-        var pixels = _decoder.Decode(tensor(tokens, [run.Sequences, _config.GridSize, _config.GridSize], device: _device));
+        using var sampler = new Sampler(_config, _trainer.AveragedParameters, new(Slots: 2 * _shown.Count, IdlePrompts: 0));
+        var pictures = sampler.SampleAll([.. _shown.Select((caption, i) => new SequenceRequest(caption.Tokens, _context.Spec.Seed, i, _context.Preset.Sampling))]);
+        long[] tokens = [.. pictures.SelectMany(picture => picture.Select(token => (long)token))];
+        var pixels = _decoder.Decode(tensor(tokens, [pictures.Length, _config.GridSize, _config.GridSize], device: _device));
         var sheet = ContactSheet.Draw(
             [.. Pixels.ToPictures(pixels).Select((picture, i) => (picture, (string?)_shown[i].Caption))], new ContactSheetLayout { Columns = 4 });
         return [new SampleGridReady(TrainingStage.Prior, step, PngEncoder.Encode(sheet))];

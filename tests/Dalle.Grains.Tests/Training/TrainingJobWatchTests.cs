@@ -2,6 +2,7 @@ using Dalle.Contracts;
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
 using Dalle.Grains.Tests.Hosting;
+using Orleans.Core.Internal;
 
 namespace Dalle.Grains.Tests.Training;
 
@@ -28,6 +29,21 @@ public sealed class TrainingJobWatchTests(GrainCluster cluster) : ScriptedJob(cl
 
         Assert.True(await last);
         Assert.Equal("Running, Prepare done, Failed (disk full)", Text([.. events, watch.Current]));
+    }
+
+    [Fact]
+    public async Task Watch_CutOffRightBeforeTheEnd_IsToldItByAnotherActivation_Once()
+    {
+        await StartAt(TrainingStage.Tokenizer);
+        DoneFrom(TrainingStage.Tokenizer);
+        var events = await Watch();
+        await Job.AsReference<IGrainManagementExtension>().DeactivateOnIdle(Token);
+
+        var rest = await Watch(after: events[^2].Sequence);
+
+        Assert.Equal("Completed", Text(rest));
+        Assert.Equal(events[^1].Sequence, rest[0].Sequence);
+        Assert.Empty(await Watch(after: events[^1].Sequence));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public sealed class DecoderTests
     public void PackedDecoder_FedTokenByToken_GivesTheWholeNetworksLogits(int layers, int grid, int text, int width, int heads, int kernel)
     {
         using var prior = new TestPrior(layers, grid, text, width, heads, kernel);
-        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads: 2);
+        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
 
         AssertLogits(prior, decoder, tolerance: 1e-4);
     }
@@ -30,7 +30,7 @@ public sealed class DecoderTests
     public void TorchDecoder_FedTokenByToken_GivesTheWholeNetworksLogits(int layers, int grid, int text, int width, int heads, int kernel)
     {
         using var prior = new TestPrior(layers, grid, text, width, heads, kernel);
-        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters, new(Slots: 5));
 
         AssertLogits(prior, decoder, tolerance: 1e-4);
     }
@@ -41,7 +41,7 @@ public sealed class DecoderTests
     public void TorchDecoder_InSixteenBit_StaysNearTheWholeNetwork(Precision precision, double tolerance)
     {
         using var prior = new TestPrior(precision: precision);
-        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters, new(Slots: 5));
 
         AssertLogits(prior, decoder, tolerance);
     }
@@ -52,7 +52,7 @@ public sealed class DecoderTests
     public void PackedDecoder_OfSixteenBitWeights_StaysNearTheWholeNetwork(Precision precision, double tolerance)
     {
         using var prior = new TestPrior(precision: precision);
-        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads: 2);
+        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
 
         AssertLogits(prior, decoder, tolerance);
     }
@@ -71,18 +71,15 @@ public sealed class DecoderTests
 
         float[][] Run(int threads, params int[][] of)
         {
-            using var decoder = new PackedDecoder(prior.Config, prior.Parameters, threads);
-            using var decoding = decoder.Start(of, [.. Enumerable.Range(0, of.Length)]);
-            var sequences = Enumerable.Range(0, of.Length).ToArray();
-            var logits = sequences.Select(_ => new List<float>()).ToArray();
-            for (var position = 0; position < prior.Config.ImageLength; position++)
+            using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: of.Length), threads);
+            var logits = of.Select(_ => new List<float>()).ToArray();
+            foreach (var rows in Steps(prior, of, [.. Enumerable.Range(0, of.Length)], (_, position) => position % prior.Config.ImageVocabulary))
             {
-                foreach (var sequence in sequences)
+                decoder.Step(rows);
+                foreach (var (index, row) in rows.Index().Where(row => row.Item.Predicts))
                 {
-                    logits[sequence].AddRange(decoding.Logits(sequence));
+                    logits[row.Prompt].AddRange(decoder.Logits(index));
                 }
-
-                decoding.Step(sequences, [.. sequences.Select(_ => position % prior.Config.ImageVocabulary)]);
             }
 
             return [.. logits.Select(list => list.ToArray())];
@@ -90,12 +87,31 @@ public sealed class DecoderTests
     }
 
     [Fact]
+    public void PackedDecoder_CaptionReadInPiecesBesideImages_GivesTheSameBits()
+    {
+        using var prior = new TestPrior(layers: 6, grid: 4, text: 21, width: 96, heads: 3);
+        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 2), threads: 2);
+        int[] caption = [3, 1, 4, 1, 5];
+        var whole = Text(prior, caption, prompt: 0);
+        decoder.Step(whole);
+        var expected = decoder.Logits(whole.Length - 1).ToArray();
+
+        var again = Text(prior, caption, prompt: 1);
+        for (var position = 0; position < 3; position++)
+        {
+            decoder.Step([.. again[(position * 7)..((position + 1) * 7)], new(0, 1, position, position, Predicts: true)]);
+        }
+
+        Assert.Equal(expected, decoder.Logits(6).ToArray());
+    }
+
+    [Fact]
     public void PackedDecoder_WidthsThatDoNotFillVectors_AreNotSupported()
     {
         using var prior = new TestPrior(width: 24, heads: 2);
 
-        Assert.False(PackedTransformer.Supports(prior.Config));
-        using var decoder = new TorchDecoder(prior.Config, prior.Parameters);
+        Assert.False(PackedDecoder.Supports(prior.Config));
+        using var decoder = new TorchDecoder(prior.Config, prior.Parameters, new(Slots: 5));
         AssertLogits(prior, decoder, tolerance: 1e-4);
     }
 
@@ -108,19 +124,38 @@ public sealed class DecoderTests
         var images = captionOfSequence.Select(_ => Enumerable.Range(0, prior.Config.ImageLength).Select(_ => random.Next(prior.Config.ImageVocabulary)).ToArray()).ToArray();
         var expected = captionOfSequence.Select((caption, sequence) => prior.Logits(captions[caption], images[sequence])).ToArray();
 
-        using var decoding = decoder.Start(captions, captionOfSequence);
-        for (var position = 0; position < prior.Config.ImageLength; position++)
+        foreach (var rows in Steps(prior, captions, captionOfSequence, (sequence, position) => images[sequence][position]))
         {
-            for (var sequence = 0; sequence < images.Length; sequence++)
+            decoder.Step(rows);
+            foreach (var (index, row) in rows.Index().Where(row => row.Item.Predicts))
             {
-                var difference = decoding.Logits(sequence).ToArray().Zip(expected[sequence][position], (a, b) => Math.Abs(a - b)).Max();
+                var (sequence, position) = row.Slot < 0 ? (Array.IndexOf(captionOfSequence, row.Prompt), 0) : (row.Slot, row.Position + 1);
+                var difference = decoder.Logits(index).ToArray().Zip(expected[sequence][position], (a, b) => Math.Abs(a - b)).Max();
                 Assert.True(difference <= tolerance, $"Sequence {sequence}, position {position}: logits differ by {difference}.");
             }
-
-            decoding.Step([0, 1, 2, 3, 4], [.. images.Select(image => image[position])]);
         }
 
         // A logit that hardly varies would make the comparison empty.
         Assert.True(expected[0][0].Max() - expected[0][0].Min() > 2);
     }
+
+    /// <summary>All steps of some images after their captions: the captions one after the other, then a token of each image at a time.</summary>
+    private static IEnumerable<DecodeRow[]> Steps(TestPrior prior, int[][] captions, int[] captionOfSequence, Func<int, int, int> token)
+    {
+        for (var caption = 0; caption < captions.Length; caption++)
+        {
+            yield return Text(prior, captions[caption], caption);
+        }
+
+        for (var position = 0; position < prior.Config.ImageLength - 1; position++)
+        {
+            yield return [.. captionOfSequence.Select((caption, sequence) => new DecodeRow(caption, sequence, position, token(sequence, position), Predicts: true))];
+        }
+    }
+
+    private static DecodeRow[] Text(TestPrior prior, int[] caption, int prompt) =>
+    [
+        .. Enumerable.Range(0, prior.Config.TextLength)
+            .Select(position => new DecodeRow(prompt, -1, position, position < caption.Length ? caption[position] : -1, Predicts: position == prior.Config.TextLength - 1)),
+    ];
 }

@@ -8,12 +8,12 @@ public sealed class ForkJoinTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(5)]
-    public void Run_ManyTimes_CallsEveryThreadOnceEachTime(int threads)
+    public void Run_ManyTimes_CallsEveryPartOnceEachTime(int threads)
     {
         using var pool = new ForkJoin(threads);
-        var calls = new int[threads];
-        Action<int> work = thread => calls[thread]++;
-        for (var round = 1; round <= 500; round++)
+        var calls = new int[pool.Parts];
+        Action<int> work = part => calls[part]++;
+        for (var round = 1; round <= 5000; round++)
         {
             pool.Run(work);
             Assert.All(calls, count => Assert.Equal(round, count));
@@ -31,7 +31,7 @@ public sealed class ForkJoinTests
             pool.Run(_ => Interlocked.Increment(ref calls));
         }
 
-        Assert.Equal(15, calls);
+        Assert.Equal(5 * pool.Parts, calls);
     }
 
     [Fact]
@@ -39,11 +39,11 @@ public sealed class ForkJoinTests
     {
         using var pool = new ForkJoin(3);
 
-        Assert.Throws<InvalidOperationException>(() => pool.Run(thread => throw new InvalidOperationException($"{thread}")));
+        Assert.Throws<InvalidOperationException>(() => pool.Run(part => throw new InvalidOperationException($"{part}")));
 
         var calls = 0;
         pool.Run(_ => Interlocked.Increment(ref calls));
-        Assert.Equal(3, calls);
+        Assert.Equal(pool.Parts, calls);
     }
 
     [Fact]
@@ -52,9 +52,9 @@ public sealed class ForkJoinTests
         using var pool = new ForkJoin(3);
         for (var count = 0; count < 20; count++)
         {
-            var all = Enumerable.Range(0, 3).SelectMany(thread =>
+            var all = Enumerable.Range(0, pool.Parts).SelectMany(part =>
             {
-                var (start, end) = pool.Share(count, thread);
+                var (start, end) = pool.Share(count, part);
                 return Enumerable.Range(start, end - start);
             });
             Assert.Equal(Enumerable.Range(0, count), all);

@@ -60,62 +60,144 @@ public sealed class SamplerTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Drop_AmongOthers_LeavesTheOthersAsTheyWere(bool packed)
+    public void Step_RequestsThatComeAndGoAtAnyTime_SamplesWhatEachGivesAlone(bool packed)
     {
-        using var sampler = NewSampler(packed);
-        var whole = Run(sampler, Mixed);
+        using var sampler = NewSampler(packed, slots: 4);
+        var alone = Mixed.Select(request => sampler.SampleAll([request])[0]).ToArray();
+        var random = new Random(11);
+        var running = new List<(int Index, SampledSequence Sequence)>();
+        var whole = 0;
 
-        using var run = sampler.Start(Mixed);
-        while (run.Step())
+        // Pictures that are left early make room at every position, and are begun again.
+        for (var begun = 0; whole < 60;)
         {
-            if (run.Position == 5)
+            if (random.Next(3) == 0 && sampler.TryAdmit(Mixed[begun % Mixed.Length]) is { } sequence)
             {
-                run.Drop(0);
-                run.Drop(3);
+                running.Add((begun++ % Mixed.Length, sequence));
+            }
+
+            sampler.Step();
+            foreach (var entry in running.Where(entry => entry.Sequence.IsWhole || random.Next(60) == 0).ToArray())
+            {
+                Assert.Equal(alone[entry.Index][..entry.Sequence.Position], entry.Sequence.Tokens.ToArray());
+                whole += entry.Sequence.IsWhole ? 1 : 0;
+                entry.Sequence.Dispose();
+                running.Remove(entry);
             }
         }
 
-        Assert.All([1, 2, 4, 5], sequence => Assert.Equal(whole[sequence], run.Tokens(sequence).ToArray()));
+        running.ForEach(entry => entry.Sequence.Dispose());
+        Assert.Equal(4, sampler.FreeSlots);
+        Assert.False(sampler.Step());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Step_SomeTokensGiven_ForcesThemAndSamplesTheRest(bool packed)
+    {
+        using var sampler = NewSampler(packed);
+        int[] given = [SequenceRequest.Free, 7, 8, SequenceRequest.Free, SequenceRequest.Free, 3, SequenceRequest.Free, SequenceRequest.Free, 39];
+        var request = Mixed[3] with { GivenTokens = given };
+
+        var tokens = sampler.SampleAll([request])[0];
+
+        Assert.Equal(_prior.SampleUncached(request), tokens);
+        Assert.All(given.Index().Where(entry => entry.Item != SequenceRequest.Free), entry => Assert.Equal(entry.Item, tokens[entry.Index]));
     }
 
     [Fact]
-    public void Step_AllDropped_HasNothingToDo()
+    public void TryAdmit_NoSlotFree_TakesNothing()
     {
-        using var sampler = NewSampler(packed: true);
-        using var run = sampler.Start([Mixed[0]]);
+        using var sampler = NewSampler(packed: true, slots: 3);
+        using var guided = sampler.TryAdmit(Mixed[3]);
+        Assert.Equal(1, sampler.FreeSlots);
 
-        Assert.True(run.Step());
-        run.Drop(0);
+        Assert.Null(sampler.TryAdmit(Mixed[4]));
+        using var plain = sampler.TryAdmit(Mixed[0]);
+        Assert.NotNull(plain);
+        Assert.Null(sampler.TryAdmit(Mixed[1]));
 
-        Assert.False(run.Step());
-        Assert.Equal(1, run.Position);
+        guided!.Dispose();
+        guided.Dispose();
+        Assert.Equal(2, sampler.FreeSlots);
     }
 
     [Fact]
-    public void Step_UntilDone_ReportsEveryPosition()
+    public void TryAdmit_PromptThatWasReadBefore_IsNotReadAgain()
     {
-        using var sampler = NewSampler(packed: true);
-        using var run = sampler.Start([Mixed[0]]);
-        var positions = new List<int>();
-        while (run.Step())
+        var decoder = new CountingDecoder(new PackedDecoder(_prior.Config, _prior.Parameters, new(Slots: 4, IdlePrompts: 1), threads: 1));
+        using var sampler = new Sampler(_prior.Config, decoder, new(Slots: 4, IdlePrompts: 1));
+
+        sampler.SampleAll([Mixed[0], Mixed[1], Mixed[0] with { Candidate = 9 }]);
+        Assert.Equal(_prior.Config.TextLength, decoder.TextRows);
+        Assert.Equal((2, 1), (sampler.PromptHits, sampler.PromptMisses));
+
+        sampler.SampleAll([Mixed[0]]);
+        Assert.Equal(_prior.Config.TextLength, decoder.TextRows);
+
+        // Five places, six captions: the first is gone by then.
+        var before = sampler.SampleAll([Mixed[0]])[0];
+        sampler.SampleAll([.. Enumerable.Range(0, 5).Select(token => new SequenceRequest([token], 1, 0, new()))]);
+        Assert.Equal(6 * _prior.Config.TextLength, decoder.TextRows);
+        Assert.Equal(before, sampler.SampleAll([Mixed[0]])[0]);
+        Assert.Equal(7 * _prior.Config.TextLength, decoder.TextRows);
+    }
+
+    [Fact]
+    public void Dispose_InTheMiddleOfItsPrompt_HasTheNextOneReadItWhole()
+    {
+        using var prior = new TestPrior(text: 50);
+        using var sampler = new Sampler(prior.Config, new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 3), threads: 1), new(Slots: 3));
+        var expected = sampler.SampleAll([Mixed[2]])[0];
+        sampler.SampleAll([.. Enumerable.Range(0, 40).Select(i => new SequenceRequest([i % 11, i / 11], 0, 0, new()))]);
+
+        using var running = sampler.TryAdmit(Mixed[0])!;
+        while (running.Position < 3)
         {
-            positions.Add(run.Position);
+            sampler.Step();
         }
 
-        Assert.Equal(Enumerable.Range(1, _prior.Config.ImageLength), positions);
-        Assert.Equal(run.Length, run.Tokens(0).Length);
+        var left = sampler.TryAdmit(Mixed[2])!;
+        sampler.Step();
+        Assert.Equal(0, left.Position);
+        left.Dispose();
+        using var again = sampler.TryAdmit(Mixed[2])!;
+        while (!again.IsWhole)
+        {
+            sampler.Step();
+        }
+
+        Assert.Equal(expected, again.Tokens.ToArray());
     }
 
     [Fact]
-    public void Start_TextTokenOutsideTheVocabulary_IsRefused()
+    public void TryAdmit_WhatDoesNotFitThePrior_IsRefused()
     {
         using var sampler = NewSampler(packed: true);
 
-        Assert.Contains("request 1", Assert.Throws<ArgumentException>(() => sampler.Start([Mixed[0], new([11], 0, 0, new())])).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => sampler.Start([new([-1], 0, 0, new())]));
-        Assert.Throws<ArgumentException>(() => sampler.Start([new([1, 1, 1, 1, 1, 1], 0, 0, new())]));
-        Assert.Throws<ArgumentException>(() => sampler.Start([new([1], 0, 0, new()) { GivenTokens = [40] }]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => sampler.Start([new([1], 0, 0, new(Temperature: 0))]));
+        Assert.Contains("0 to 10", Assert.Throws<ArgumentException>(() => sampler.TryAdmit(new([11], 0, 0, new()))).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => sampler.TryAdmit(new([-1], 0, 0, new())));
+        Assert.Throws<ArgumentException>(() => sampler.TryAdmit(new([1, 1, 1, 1, 1, 1], 0, 0, new())));
+        Assert.Throws<ArgumentException>(() => sampler.TryAdmit(new([1], 0, 0, new()) { GivenTokens = [40] }));
+        Assert.Throws<ArgumentException>(() => sampler.TryAdmit(new([1], 0, 0, new()) { GivenTokens = [-2] }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => sampler.TryAdmit(new([1], 0, 0, new(Temperature: 0))));
+        Assert.Throws<ArgumentException>(() => NewSampler(packed: true, slots: 1).SampleAll([Mixed[3]]));
+        Assert.Equal(sampler.Slots, sampler.FreeSlots);
+    }
+
+    [Fact]
+    public void Capacity_WithinSomeBytes_TakesNoMore()
+    {
+        var (slot, prompt) = (SamplerCapacity.SlotBytes(_prior.Config), SamplerCapacity.PromptBytes(_prior.Config));
+
+        Assert.Equal(new SamplerCapacity(5, 1), new SamplerCapacity().Within(_prior.Config, (5 * (slot + prompt)) + prompt));
+        Assert.Equal(new SamplerCapacity(64, 32), new SamplerCapacity().Within(_prior.Config, long.MaxValue));
+        Assert.Throws<ArgumentException>(() => new SamplerCapacity().Within(_prior.Config, slot + prompt));
+
+        // In blocks of 16: four row layers of 5 positions, a column layer of 4 columns, a convolution of 6 positions; captions of 5 fill one in each layer.
+        Assert.Equal((4 + 4 + 1) * 2L * 16 * 32 * 4, slot);
+        Assert.Equal(6 * 2L * 16 * 32 * 4, prompt);
     }
 
     [Theory]
@@ -137,31 +219,47 @@ public sealed class SamplerTests : IDisposable
     public void Step_Packed_AllocatesNothing()
     {
         using var sampler = NewSampler(packed: true);
-        Run(sampler, Mixed);
-        using var run = sampler.Start(Mixed);
-        run.Step();
-        run.Step();
+        sampler.SampleAll(Mixed);
+        var sequences = Mixed.Select(request => sampler.TryAdmit(request)!).ToArray();
+        sampler.Step();
+        sampler.Step();
         var before = GC.GetAllocatedBytesForCurrentThread();
         var steps = 0;
-
-        while (run.Step())
+        for (; !sequences[0].IsWhole; steps++)
         {
-            steps++;
+            sampler.Step();
         }
 
         Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / steps, 0, 64);
     }
 
-    private static int[][] Run(Sampler sampler, params SequenceRequest[] requests)
-    {
-        using var run = sampler.Start(requests);
-        while (run.Step())
-        {
-        }
+    private static int[][] Run(Sampler sampler, params SequenceRequest[] requests) => sampler.SampleAll(requests);
 
-        return [.. Enumerable.Range(0, run.Sequences).Select(sequence => run.Tokens(sequence).ToArray())];
+    private Sampler NewSampler(bool packed, int slots = 16)
+    {
+        var capacity = new SamplerCapacity(slots);
+        return new(_prior.Config, packed ? new PackedDecoder(_prior.Config, _prior.Parameters, capacity, threads: 2) : new TorchDecoder(_prior.Config, _prior.Parameters, capacity), capacity);
     }
 
-    private Sampler NewSampler(bool packed) => new(
-        _prior.Config, packed ? new PackedDecoder(_prior.Config, _prior.Parameters, threads: 2) : new TorchDecoder(_prior.Config, _prior.Parameters));
+    /// <summary>Counts the text positions that were read.</summary>
+    private sealed class CountingDecoder(IDecoder decoder) : IDecoder
+    {
+        public int TextRows { get; private set; }
+
+        public int TextRowsPerStep => decoder.TextRowsPerStep;
+
+        public void Step(ReadOnlySpan<DecodeRow> rows)
+        {
+            foreach (var row in rows)
+            {
+                TextRows += row.Slot < 0 ? 1 : 0;
+            }
+
+            decoder.Step(rows);
+        }
+
+        public ReadOnlySpan<float> Logits(int row) => decoder.Logits(row);
+
+        public void Dispose() => decoder.Dispose();
+    }
 }

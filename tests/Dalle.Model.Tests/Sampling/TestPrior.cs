@@ -60,7 +60,7 @@ internal sealed class TestPrior : IDisposable
                 logits = [.. logits.Zip(blank, (prompted, without) => without + ((float)request.Settings.Guidance * (prompted - without)))];
             }
 
-            tokens[position] = position < request.GivenTokens.Count
+            tokens[position] = position < request.GivenTokens.Count && request.GivenTokens[position] != SequenceRequest.Free
                 ? request.GivenTokens[position]
                 : sampler.Sample(logits, request.Settings, request.Seed, request.Candidate, position);
         }

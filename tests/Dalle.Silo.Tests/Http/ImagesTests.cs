@@ -1,7 +1,9 @@
 using System.ClientModel;
 using System.Net;
+using System.Net.ServerSentEvents;
 using System.Text.Json;
 using Dalle.Contracts.Generation;
+using Dalle.Data.Pictures;
 using OpenAI.Images;
 
 namespace Dalle.Silo.Tests.Http;
@@ -65,15 +67,75 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
         }));
     }
 
+    [Fact]
+    public async Task Stream_ByTheOpenAiClient_IsNotToBeRetriedOnceItHasBegun()
+    {
+        var body = BinaryContent.Create(BinaryData.FromString("""{ "model": "circles", "prompt": "a green cross", "seed": 5, "stream": true, "partial_images": 1 }"""));
+        var answer = await silo.OpenAI().GetImageClient(HttpSilo.Model).GenerateImagesAsync(body, new() { BufferResponse = false, CancellationToken = Token });
+
+        using var response = answer.GetRawResponse();
+        Assert.True(response.Headers.TryGetValue("x-should-retry", out var retry));
+        Assert.Equal("false", retry);
+        var types = await SseParser.Create(response.ContentStream!, (type, data) => (type, Text(JsonElement.Parse(data), "type"))).EnumerateAsync(Token).Select(item => item.Data).ToListAsync(Token);
+        Assert.Equal([("image_generation.partial_image", "image_generation.partial_image"), ("image_generation.completed", "image_generation.completed")], types);
+    }
+
+    [Theory]
+    [InlineData("jpeg", PictureFormat.Jpeg)]
+    [InlineData("webp", PictureFormat.WebP)]
+    [InlineData("png", PictureFormat.Png)]
+    public async Task OutputFormat_AndSize_AreTheFiles(string name, PictureFormat format)
+    {
+        var answer = await HttpSilo.Read(await silo.Post(Path, $$"""{ "model": "circles", "prompt": "x", "seed": 1, "output_format": "{{name}}", "size": "96x96" }"""));
+
+        var file = answer.GetProperty("data")[0].GetProperty("b64_json").GetBytesFromBase64();
+        Assert.Equal(format, PictureSignature.Of(file));
+        Assert.Equal((96, 96), (PictureDecoder.Decode(file).Width, PictureDecoder.Decode(file).Height));
+        Assert.Equal((name, "96x96"), (Text(answer, "output_format"), Text(answer, "size")));
+    }
+
+    [Fact]
+    public async Task OutputCompression_MakesFilesSmaller()
+    {
+        var sizes = new List<int>();
+        foreach (var quality in new[] { 10, 95 })
+        {
+            var answer = await HttpSilo.Read(await silo.Post(
+                Path, $$"""{ "model": "circles", "prompt": "x", "seed": 1, "output_format": "jpeg", "size": "256x256", "output_compression": {{quality}} }"""));
+            sizes.Add(answer.GetProperty("data")[0].GetProperty("b64_json").GetBytesFromBase64().Length);
+        }
+
+        Assert.True(sizes[0] < sizes[1], $"{sizes[0]} and {sizes[1]} bytes");
+    }
+
+    [Fact]
+    public async Task Url_GivesTheFile_UntilItIsGuessedWrong()
+    {
+        var answer = await silo.OpenAI().GetImageClient(HttpSilo.Model).GenerateImageAsync("a red circle", new() { ResponseFormat = GeneratedImageFormat.Uri }, Token);
+        var seed = JsonElement.Parse(answer.GetRawResponse().Content).GetProperty("seed").GetUInt64();
+
+        using var response = await silo.Http.GetAsync(answer.Value.ImageUri, Token);
+
+        Assert.Equal("image/png", response.Content.Headers.ContentType?.MediaType);
+        Assert.Equal((await Pictures(new() { Model = HttpSilo.Model, Prompt = "a red circle", Seed = seed }))[0], await response.Content.ReadAsByteArrayAsync(Token));
+        var address = answer.Value.ImageUri.ToString();
+        foreach (var other in new[] { address.Replace(".png", ".jpg"), address[..^5] + "x.png", address.Replace("/files/", "/files/9"), address[..address.LastIndexOf('/')] + "/..%2F..%2Fmodel.json" })
+        {
+            Assert.Equal("not_found", Text(await HttpSilo.ReadError(await silo.Http.GetAsync(other, Token), HttpStatusCode.NotFound), "code"));
+        }
+    }
+
     [Theory]
     [InlineData("""{ "model": "circles" }""", "prompt", "prompt: expected what the pictures show, got nothing.")]
     [InlineData("""{ "prompt": "x" }""", "model", "model: expected the id of a model (GET /v1/models lists them), got nothing.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "n": 0 }""", "n", "n: expected 1 to 64, got 0.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "n": "two" }""", "n", "n: expected a whole number, got something else.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "seed": -1 }""", "seed", "seed: expected a whole number from 0 to 18446744073709551615, got something else.")]
-    [InlineData("""{ "model": "circles", "prompt": "x", "size": "1024x1024" }""", "size", "size: expected auto or 32x32, which is what model 'circles' draws, got '1024x1024'.")]
-    [InlineData("""{ "model": "circles", "prompt": "x", "response_format": "url" }""", "response_format", "response_format: expected b64_json (this server keeps no pictures to point at), got 'url'.")]
-    [InlineData("""{ "model": "circles", "prompt": "x", "output_format": "webp" }""", "output_format", "output_format: expected png, got 'webp'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "size": "1024x768" }""", "size", "size: expected auto or a square of 16x16 to 2048x2048 pixels, got '1024x768'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "response_format": "url", "stream": true }""", "response_format", "response_format: expected b64_json with stream, got 'url'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "output_format": "gif" }""", "output_format", "output_format: expected png, jpeg or webp, got 'gif'.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "output_compression": 50 }""", "output_compression", "output_compression: expected 100 for png files, which lose nothing, got 50.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "max_wait": 0 }""", "max_wait", "max_wait: expected above 0, at most 3600 seconds, got 0.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "stream": true, "partial_images": 4 }""", "partial_images", "partial_images: expected 0 to 3, got 4.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "partial_images": 1 }""", "partial_images", "partial_images: expected 0 without stream, got 1.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "temperature": 0 }""", "temperature", "temperature: expected above 0, at most 100, got 0.")]

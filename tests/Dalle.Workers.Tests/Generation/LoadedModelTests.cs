@@ -82,7 +82,7 @@ public sealed class LoadedModelTests : IDisposable
 
     private static byte[] Pixels(LoadedModel model) => model.Decode([.. Enumerable.Range(0, 16)]).Rgb;
 
-    private LoadedModel Load(ModelManifest manifest) => new(_store, manifest, torch.CPU, threads: 1);
+    private LoadedModel Load(ModelManifest manifest) => new(_store, manifest, torch.CPU, threads: 1, new());
 
     private void Change(ModelManifest manifest, Action<JsonObject> change)
     {

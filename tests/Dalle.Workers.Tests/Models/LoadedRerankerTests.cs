@@ -29,7 +29,7 @@ public sealed class LoadedRerankerTests : IDisposable
         Assert.Equal(64, model.Files[ModelFolder.Reranker].Length);
         using var reranker = LoadedReranker.Read(_store, model, torch.CPU);
         Assert.Equal(preset.Reranker, reranker!.Network.Config);
-        using var loaded = new LoadedModel(_store, model, torch.CPU, threads: 1);
+        using var loaded = new LoadedModel(_store, model, torch.CPU, threads: 1, new GeneratorOptions());
         Assert.Equal(preset.Reranker, loaded.Config.Reranker);
     }
 
@@ -72,7 +72,7 @@ public sealed class LoadedRerankerTests : IDisposable
         File.WriteAllText(path, card.ToJsonString());
 
         Assert.Null(LoadedReranker.Read(_store, model, torch.CPU));
-        using var loaded = new LoadedModel(_store, model, torch.CPU, threads: 1);
+        using var loaded = new LoadedModel(_store, model, torch.CPU, threads: 1, new GeneratorOptions());
         Assert.Equal((null, Preset.Test.Transformer), (loaded.Config.Reranker, loaded.Config.Transformer));
     }
 

@@ -31,6 +31,7 @@ internal sealed partial class ErrorWriter(ILogger<ErrorWriter> logger) : IExcept
         context.Response.StatusCode = answer.Status;
         if (answer.RetryAfter is { } delay)
         {
+            context.Response.Headers["retry-after-ms"] = Math.Ceiling(delay.TotalMilliseconds).ToString("0", CultureInfo.InvariantCulture);
             context.Response.Headers.RetryAfter = Math.Max(1, Math.Ceiling(delay.TotalSeconds)).ToString("0", CultureInfo.InvariantCulture);
         }
 

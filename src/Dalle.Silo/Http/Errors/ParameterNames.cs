@@ -11,6 +11,8 @@ internal static class ParameterNames
     {
         [nameof(GenerationRequest.Candidates)] = "n",
         [nameof(GenerationRequest.PartialPictures)] = "partial_images",
+        [nameof(PictureToComplete.Picture)] = "image",
+        [nameof(GenerationRequest.Caller)] = "user",
         [nameof(TrainingSpec.Dataset)] = "data",
         [nameof(TrainingSpec.DiscreteVaeUpdates)] = "dvae_updates",
         [nameof(TrainingSpec.ThreadsPerWorker)] = "threads",

@@ -1,107 +1,114 @@
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Dalle.Client;
 using Dalle.Contracts.Generation;
+using Dalle.Contracts.Models;
+using Dalle.Data.Pictures;
 using Dalle.Silo.Http.Errors;
 using Dalle.Silo.Http.Streaming;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 
 namespace Dalle.Silo.Http.Images;
 
-/// <summary><c>/v1/images</c>: pictures for a prompt, each request in a generation session of its own. A client that leaves ends its session.</summary>
+/// <summary><c>/v1/images</c>: pictures for a prompt or from another picture, each request in a generation session of its own. A client that leaves ends its session.</summary>
 internal static class ImageEndpoints
 {
-    public static void MapImages(this IEndpointRouteBuilder v1) => v1.MapPost("/images/generations", Generate)
-        .WithName("createImage")
+    public static void MapImages(this IEndpointRouteBuilder v1)
+    {
+        Describe(v1.MapPost("/images/generations", Generate))
+            .WithName("createImage")
+            .WithSummary("Draw pictures for a prompt.")
+            .WithDescription("The answer comes when all pictures are done, or with stream as Server-Sent Events: image_generation.partial_image and image_generation.completed.");
+        Describe(v1.MapPost("/images/edits", Edit))
+            .WithName("createImageEdit")
+            .Accepts<ImageEditRequest>("multipart/form-data", "application/json")
+            .WithMetadata(new RequestSizeLimitAttribute(ImageForm.MaxBytes))
+            .WithSummary("Complete a picture: what is opaque of it is kept, the rest is drawn anew.")
+            .WithDescription("The answer comes when all pictures are done, or with stream as Server-Sent Events: image_edit.partial_image and image_edit.completed.");
+        Describe(v1.MapPost("/images/variations", Vary))
+            .WithName("createImageVariation")
+            .Accepts<ImageVariationRequest>("multipart/form-data", "application/json")
+            .WithMetadata(new RequestSizeLimitAttribute(ImageForm.MaxBytes))
+            .WithSummary("Draw pictures like another one: a share of its tokens is drawn anew.")
+            .WithDescription("The answer comes when all pictures are done, or with stream as Server-Sent Events: image_generation.partial_image and image_generation.completed.");
+    }
+
+    /// <summary>Finished pictures by their addresses. Whoever knows one may have it.</summary>
+    public static void MapPictureFiles(this IEndpointRouteBuilder routes) => routes.MapGet($"{PictureLinks.Route}/{{name}}", Fetch)
+        .WithName("fetchImage")
         .WithTags("Images")
-        .WithSummary("Draw pictures for a prompt.")
-        .WithDescription("The answer comes when all pictures are done, or with stream as Server-Sent Events: image_generation.partial_image and image_generation.completed.")
+        .WithSummary("Fetch a picture by the address that an answer gave.")
+        .Produces(StatusCodes.Status200OK, contentType: "image/png")
+        .Refuses(StatusCodes.Status404NotFound)
+        .AllowAnonymous();
+
+    private static RouteHandlerBuilder Describe(RouteHandlerBuilder endpoint) => endpoint
+        .WithTags("Images")
         .Produces<ImageEvent>(StatusCodes.Status200OK, EventStream.ContentType)
         .OrProduces(typeof(ImagesAnswer))
         .Refuses(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests, StatusCodes.Status503ServiceUnavailable)
         .WithMetadata(new NotFoundMeaning("model", "model_not_found"))
         .LimitStreams();
 
-    private static async Task<IResult> Generate(ImageRequest body, DalleClient client, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> Generate(ImageGenerationRequest body, DalleClient client, PictureLinks links, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
     {
         body.Check();
+        return await Draw(body, await client.GetModel(body.Model, cancellationToken), "image_generation", null, client, links, clock, context, cancellationToken);
+    }
+
+    private static async Task<IResult> Edit(DalleClient client, PictureLinks links, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+    {
+        var (body, files) = await ImageForm.Read(context, HttpJson.Api.ImageEditRequest, cancellationToken);
+        body.Check();
+        var picture = Picture(files.GetValueOrDefault("image") ?? PictureFiles.Of(body.Image, "image") ?? PictureFiles.Of(body.Images, "images"));
+        var mask = files.GetValueOrDefault("mask") ?? PictureFiles.Of(body.Mask, "mask");
         var model = await client.GetModel(body.Model, cancellationToken);
-        var request = body.For(model, (ulong)RandomNumberGenerator.GetInt32(int.MaxValue));
+        var completion = await Task.Run(() => new PictureFiles(picture, mask).Fit(model), cancellationToken);
+        return await Draw(body, model, "image_edit", completion, client, links, clock, context, cancellationToken);
+    }
+
+    private static async Task<IResult> Vary(DalleClient client, PictureLinks links, TimeProvider clock, HttpContext context, CancellationToken cancellationToken)
+    {
+        var (body, files) = await ImageForm.Read(context, HttpJson.Api.ImageVariationRequest, cancellationToken);
+        body.Check();
+        var picture = Picture(files.GetValueOrDefault("image") ?? PictureFiles.Of(body.Image, "image"));
+        var model = await client.GetModel(body.Model, cancellationToken);
+        var completion = await Task.Run(() => new PictureFiles(picture, Mask: null).Fit(model), cancellationToken);
+        return await Draw(
+            body, model, "image_generation", completion with { Share = body.Share ?? PictureToComplete.UsualShare }, client, links, clock, context, cancellationToken);
+    }
+
+    private static FileStreamHttpResult Fetch(string name, PictureLinks links, HttpContext context)
+    {
+        if (links.Find(name) is not var (file, format))
+        {
+            throw new ApiException(ErrorAnswers.Refusal(StatusCodes.Status404NotFound, "There is no such picture, or not any more.", null, "not_found"));
+        }
+
+        context.Response.Headers.CacheControl = "private, max-age=3600, immutable";
+        return TypedResults.Stream(file, format switch { PictureFormat.Jpeg => "image/jpeg", PictureFormat.WebP => "image/webp", _ => "image/png" });
+    }
+
+    private static async Task<IResult> Draw(
+        ImageRequest body, ModelManifest model, string kind, PictureToComplete? completion, DalleClient client, PictureLinks links, TimeProvider clock, HttpContext context,
+        CancellationToken cancellationToken)
+    {
+        var request = body.ToGenerationRequest((ulong)RandomNumberGenerator.GetInt32(int.MaxValue), context.User.Identity?.Name) with { Completion = completion };
         request.Validate();
-        var drawing = new Drawing(request, ImageSize.Of(model), clock.GetUtcNow().ToUnixTimeSeconds());
+        var drawing = new Drawing(request, kind, body.Output(model), clock.GetUtcNow().ToUnixTimeSeconds());
 
         // The session bears the request's id, which only this client is told.
-        IAsyncEnumerable<GenerationEvent> Draw(CancellationToken token) => client.Generate(context.TraceIdentifier, request, 0, token);
+        IAsyncEnumerable<GenerationEvent> Events(CancellationToken token) => client.Generate(context.TraceIdentifier, request, 0, token);
         return body.Stream == true
-            ? new EventStream(token => drawing.Narrate(Draw(token), token))
-            : TypedResults.Ok(await drawing.Collect(Draw(cancellationToken)));
+            ? new EventStream(token => drawing.Narrate(Events(token), token))
+            : TypedResults.Ok(await drawing.Collect(Events(cancellationToken), body.AsUrl ? Link : null));
+
+        string Link(ReadOnlyMemory<byte> file) =>
+            $"{context.Request.Scheme}://{context.Request.Host}{context.Request.PathBase}{PictureLinks.Route}/{links.Keep(file, drawing.Output.Format)}";
     }
 
-    /// <summary>One request's pictures, as the API tells of them.</summary>
-    private sealed record Drawing(GenerationRequest Request, string Size, long Created)
-    {
-        public async Task<ImagesAnswer> Collect(IAsyncEnumerable<GenerationEvent> events)
-        {
-            var pictures = new SortedDictionary<int, ImageObject>();
-            var (promptTokens, imageTokens) = (0, 0);
-            await foreach (var item in events)
-            {
-                switch (item)
-                {
-                    case GenerationStarted started:
-                        promptTokens = started.PromptTokens;
-                        break;
-                    case PictureCompleted picture:
-                        pictures[picture.Candidate] = new() { Png = picture.Png };
-                        break;
-                    case GenerationCompleted completed:
-                        imageTokens = completed.ImageTokens;
-                        break;
-                    default:
-                        break;
-                }
-            }
-
-            return new()
-            {
-                Created = Created,
-                Data = [.. pictures.Values],
-                Size = Size,
-                Usage = new() { InputTokens = promptTokens, OutputTokens = imageTokens },
-                Model = Request.Model,
-                Seed = Request.Seed,
-            };
-        }
-
-        public async IAsyncEnumerable<ServerEvent> Narrate(IAsyncEnumerable<GenerationEvent> events, [EnumeratorCancellation] CancellationToken cancellationToken)
-        {
-            var promptTokens = 0;
-            await foreach (var item in events.WithCancellation(cancellationToken))
-            {
-                switch (item)
-                {
-                    case GenerationStarted started:
-                        promptTokens = started.PromptTokens;
-                        break;
-                    case PartialPicture partial:
-                        yield return new PartialImage
-                        {
-                            Png = partial.Png, CreatedAt = Created, ImageIndex = partial.Candidate, Size = Size, Seed = Request.Seed, PartialImageIndex = partial.Index,
-                        }.ToServerEvent();
-                        break;
-                    case PictureCompleted picture:
-                        yield return new CompletedImage
-                        {
-                            Png = picture.Png, CreatedAt = Created, ImageIndex = picture.Candidate, Size = Size, Seed = Request.Seed,
-                            Usage = new() { InputTokens = promptTokens, OutputTokens = picture.Tokens.Count },
-                        }.ToServerEvent();
-                        break;
-                    default:
-                        break;
-                }
-            }
-        }
-    }
+    private static byte[] Picture(byte[]? file) => file ?? throw ApiException.Missing("image", "a picture file");
 }

@@ -1,18 +1,20 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Dalle.Silo.Http.Streaming;
 
 namespace Dalle.Silo.Http.Images;
 
-/// <summary>A picture on its way, in OpenAI's shape.</summary>
-[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
-[JsonDerivedType(typeof(PartialImage), PartialImage.Type)]
-[JsonDerivedType(typeof(CompletedImage), CompletedImage.Type)]
-internal abstract record ImageEvent
+/// <summary>A picture on its way, or finished, in OpenAI's shape.</summary>
+internal sealed record ImageEvent
 {
-    /// <summary>A PNG file, in base64.</summary>
+    /// <summary>What happened, and to which kind of request.</summary>
+    [AllowedValues("image_generation.partial_image", "image_generation.completed", "image_edit.partial_image", "image_edit.completed")]
+    public required string Type { get; init; }
+
+    /// <summary>A picture file, in base64. Of a partial image what is not drawn yet is white.</summary>
     [JsonPropertyName("b64_json")]
-    public required ReadOnlyMemory<byte> Png { get; init; }
+    public required ReadOnlyMemory<byte> File { get; init; }
 
     /// <summary>When the pictures were asked for, in seconds since 1970.</summary>
     public required long CreatedAt { get; init; }
@@ -22,7 +24,8 @@ internal abstract record ImageEvent
 
     public string Background { get; init; } = "opaque";
 
-    public string OutputFormat { get; init; } = "png";
+    /// <summary>png, jpeg or webp.</summary>
+    public required string OutputFormat { get; init; }
 
     public string Quality { get; init; } = "auto";
 
@@ -32,24 +35,14 @@ internal abstract record ImageEvent
     /// <summary>With this seed the same request gives the same pictures.</summary>
     public required ulong Seed { get; init; }
 
+    /// <summary>Of a partial image: which of the picture's, counted from 0.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? PartialImageIndex { get; init; }
+
+    /// <summary>Of a finished picture: the tokens it took.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ImageUsage? Usage { get; init; }
+
     /// <summary>The event as the stream carries it.</summary>
-    public ServerEvent ToServerEvent() => new(
-        this is PartialImage ? PartialImage.Type : CompletedImage.Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Api.ImageEvent));
-}
-
-/// <summary>The rows drawn so far; the rest is white.</summary>
-internal sealed record PartialImage : ImageEvent
-{
-    public const string Type = "image_generation.partial_image";
-
-    /// <summary>Which of the picture's partial images, counted from 0.</summary>
-    public required int PartialImageIndex { get; init; }
-}
-
-/// <summary>A finished picture.</summary>
-internal sealed record CompletedImage : ImageEvent
-{
-    public const string Type = "image_generation.completed";
-
-    public required ImageUsage Usage { get; init; }
+    public ServerEvent ToServerEvent() => new(Type, JsonSerializer.SerializeToUtf8Bytes(this, HttpJson.Api.ImageEvent));
 }

@@ -13,7 +13,8 @@ internal sealed record ImagesAnswer
 
     public string Background { get; init; } = "opaque";
 
-    public string OutputFormat { get; init; } = "png";
+    /// <summary>png, jpeg or webp.</summary>
+    public required string OutputFormat { get; init; }
 
     public string Quality { get; init; } = "auto";
 
@@ -32,9 +33,13 @@ internal sealed record ImagesAnswer
 /// <summary>One picture.</summary>
 internal sealed record ImageObject
 {
-    /// <summary>A PNG file, in base64.</summary>
-    [JsonPropertyName("b64_json")]
-    public required ReadOnlyMemory<byte> Png { get; init; }
+    /// <summary>A picture file, in base64.</summary>
+    [JsonPropertyName("b64_json"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReadOnlyMemory<byte>? File { get; init; }
+
+    /// <summary>Where the picture file can be fetched for an hour; whoever knows the address may.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Url { get; init; }
 }
 
 /// <summary>Tokens that pictures took.</summary>
@@ -43,13 +48,13 @@ internal sealed record ImageUsage
     /// <summary>Input and output tokens.</summary>
     public int TotalTokens => InputTokens + OutputTokens;
 
-    /// <summary>Text tokens of the prompt.</summary>
-    public required int InputTokens { get; init; }
+    /// <summary>Text tokens of the prompt and image tokens of the picture to go on from.</summary>
+    public int InputTokens => InputTokensDetails.TextTokens + InputTokensDetails.ImageTokens;
 
     /// <summary>Image tokens drawn.</summary>
     public required int OutputTokens { get; init; }
 
-    public InputTokenDetails InputTokensDetails => new(InputTokens, 0);
+    public required InputTokenDetails InputTokensDetails { get; init; }
 }
 
 /// <summary>What the input tokens were.</summary>

@@ -35,7 +35,7 @@ internal sealed record ModelObject
         Id = model.Name,
         Created = model.Published.ToUnixTimeSeconds(),
         Preset = model.Preset,
-        Size = Images.ImageSize.Of(model),
+        Size = FormattableString.Invariant($"{model.ImageSize}x{model.ImageSize}"),
         Parameters = model.Parameters,
         JobId = model.JobId,
         Metrics = model.Metrics.Where(metric => double.IsFinite(metric.Value)).ToDictionary(),

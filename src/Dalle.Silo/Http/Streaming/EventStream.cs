@@ -87,6 +87,9 @@ internal sealed class EventStream(Func<CancellationToken, IAsyncEnumerable<Serve
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         context.Response.ContentType = ContentType;
         context.Response.Headers.CacheControl = "no-cache, no-store";
+
+        // What comes after this may fail, but what came before is not to be drawn and paid for again.
+        context.Response.Headers["x-should-retry"] = "false";
     }
 
     private static async Task Send(PipeWriter body, ServerEvent item, CancellationToken cancellationToken)

@@ -1,0 +1,112 @@
+using Dalle.Contracts.Generation;
+using Dalle.Model.Sampling;
+
+namespace Dalle.Workers.Generation;
+
+/// <summary>A request whose pictures are being sampled: where each of them stands, and what was reported of them.</summary>
+/// <remarks>Used on the device's thread.</remarks>
+internal sealed class DrawnRequest
+{
+    private readonly GenerationTicket _ticket;
+    private readonly SequenceRequest[] _requests;
+    private readonly SampledSequence?[] _sequences;
+    private readonly int[][] _whole;
+    private readonly int _gridSize;
+
+    /// <param name="ticket">The request.</param>
+    /// <param name="prompt">Its prompt's text tokens.</param>
+    /// <param name="settings">How its tokens are drawn.</param>
+    /// <param name="gridSize">Height and width of the token grid.</param>
+    /// <param name="pictureTokens">Image tokens of the picture to complete; null where there is none.</param>
+    public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize, IReadOnlyList<int>? pictureTokens)
+    {
+        (_ticket, _gridSize, Rows) = (ticket, gridSize, ticket.KnownRows);
+        var seed = ticket.Request.Request.Seed;
+        _requests = [.. ticket.Request.Tokens.Select((known, candidate) => new SequenceRequest(prompt, seed, candidate, settings) { GivenTokens = Given(known, candidate) })];
+        _sequences = new SampledSequence?[_requests.Length];
+        _whole = new int[_requests.Length][];
+        for (var candidate = 0; candidate < _requests.Length && Rows == gridSize; candidate++)
+        {
+            _whole[candidate] = [.. ticket.Request.Tokens[candidate]];
+        }
+
+        // What was sampled already, then what is kept of the picture.
+        IReadOnlyList<int> Given(IReadOnlyList<int> known, int candidate) =>
+            pictureTokens is null ? known : [.. known, .. ticket.Kept!.Given(pictureTokens, seed, candidate).Skip(known.Count)];
+    }
+
+    public GenerationTicket Ticket => _ticket;
+
+    /// <summary>Slots that each of its pictures takes.</summary>
+    public int Slots => _requests[0].Slots;
+
+    /// <summary>Rows that all its pictures have and that were reported.</summary>
+    public int Rows { get; private set; }
+
+    /// <summary>Whether a token of it has been sampled.</summary>
+    public bool HasTokens { get; private set; }
+
+    /// <summary>Whether all is sampled and reported.</summary>
+    public bool IsWhole => Rows == _gridSize;
+
+    /// <summary>Its pictures' tokens, once they are whole.</summary>
+    public IReadOnlyList<int> Tokens(int candidate) => _whole[candidate];
+
+    /// <summary>Begins a picture.</summary>
+    /// <exception cref="InvalidOperationException">The sampler has no room for it.</exception>
+    public void Begin(int candidate, Sampler sampler) => _sequences[candidate] =
+        sampler.TryAdmit(_requests[candidate]) ?? throw new InvalidOperationException($"Expected {Slots} free slots, got {sampler.FreeSlots}.");
+
+    /// <summary>Reports the rows that all pictures have by now, and lets go of the slots of those that are whole.</summary>
+    /// <returns>Number of pictures that became whole, and partial pictures that are due.</returns>
+    public (int Whole, IReadOnlyList<PendingPicture> Due) Observe()
+    {
+        var whole = 0;
+        for (var candidate = 0; candidate < _sequences.Length; candidate++)
+        {
+            HasTokens |= Position(candidate) > 0;
+            if (_sequences[candidate] is { IsWhole: true } sequence)
+            {
+                _whole[candidate] = sequence.Tokens.ToArray();
+                sequence.Dispose();
+                _sequences[candidate] = null;
+                whole++;
+            }
+        }
+
+        List<PendingPicture>? due = null;
+        while (!IsWhole && Enumerable.Range(0, _sequences.Length).Min(Position) >= (Rows + 1) * _gridSize)
+        {
+            var row = Rows++;
+            _ticket.Report(new RowsSampled([.. Enumerable.Range(0, _sequences.Length).Select(candidate => Sampled(candidate).Slice(row * _gridSize, _gridSize).ToArray())]));
+            if (_ticket.Request.Request.PartialRows(_gridSize).ToList().IndexOf(row) is >= 0 and var index)
+            {
+                (due ??= []).AddRange(Enumerable.Range(0, _sequences.Length)
+                    .Select(candidate => new PendingPicture(_ticket, candidate, index, Sampled(candidate)[..(Rows * _gridSize)].ToArray())));
+            }
+        }
+
+        return (whole, due ?? []);
+    }
+
+    /// <summary>Gives up what is not whole.</summary>
+    /// <returns>Number of pictures that had slots.</returns>
+    public int Leave()
+    {
+        var left = 0;
+        foreach (var sequence in _sequences)
+        {
+            if (sequence is not null)
+            {
+                sequence.Dispose();
+                left++;
+            }
+        }
+
+        return left;
+    }
+
+    private int Position(int candidate) => _whole[candidate]?.Length ?? _sequences[candidate]?.Position ?? 0;
+
+    private ReadOnlySpan<int> Sampled(int candidate) => _whole[candidate] is { } whole ? whole : _sequences[candidate]!.Tokens;
+}
