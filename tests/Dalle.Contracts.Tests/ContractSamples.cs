@@ -12,7 +12,7 @@ internal static class ContractSamples
     public static TrainingSpec Spec { get; } = new()
     {
         Preset = "tiny", Dataset = "scenes", Model = "my-model", Seed = ulong.MaxValue, DiscreteVaeUpdates = 3, PriorUpdates = 4, CheckpointEvery = 5,
-        KeepCheckpoints = 6, ThreadsPerWorker = 7, Replicas = 8, Shards = 9, CompressionRank = 10, Recovery = RecoveryMode.Continue,
+        KeepCheckpoints = 6, ThreadsPerWorker = 7, Replicas = 8, Shards = 9, CompressionRank = 10, Recovery = RecoveryMode.Continue, RerankerUpdates = 11,
     };
 
     public static CheckpointManifest Checkpoint { get; } = new(TrainingStage.Prior, 500, "jobs/a/prior-500");
@@ -31,6 +31,16 @@ internal static class ContractSamples
     {
         Sequence = 1, At = At, Step = 2, Updates = 3, Loss = 4, TextLoss = 5, ImageLoss = 6, GradientNorm = 7, LearningRate = 8, TokensPerSecond = 9,
         Remaining = TimeSpan.FromSeconds(10), SmallestGradientScale = 11, LargestGradientScale = 12, SkippedUpdates = 13,
+    };
+
+    private static RerankerStepCompleted Reranker { get; } = new()
+    {
+        Sequence = 1, At = At, Step = 2, Updates = 3, Loss = 4, Temperature = 0.05, GradientNorm = 6, LearningRate = 7, PairsPerSecond = 8, Remaining = TimeSpan.FromSeconds(9),
+    };
+
+    private static RerankerEvaluated Retrieval { get; } = new()
+    {
+        Sequence = 1, At = At, Step = 2, Loss = 3, ImageToText = 0.4, TextToImage = 0.5, Pairs = 6, BatchSize = 7, OfTrainingPictures = true,
     };
 
     private static DeviceStatus Device { get; } = new("cpu", 2, [new("a", TrainingStage.Prior, 3, "0-1/0")], 7);
@@ -66,6 +76,8 @@ internal static class ContractSamples
         DiscreteVae,
         Reconstruction,
         Prior,
+        Reranker,
+        Retrieval,
         new SampleGridReady(TrainingStage.Prior, 2, new byte[] { 1, 2, 3 }) { Sequence = 7, At = At },
         new CheckpointWritten(Checkpoint) { Sequence = 7, At = At },
         new CheckpointSkipped(Checkpoint, "the file is cut off") { Sequence = 7, At = At },
@@ -94,7 +106,7 @@ internal static class ContractSamples
         new TrainingStatus
         {
             JobId = "a", Spec = Spec, Phase = TrainingPhase.Failed, Stage = TrainingStage.Prior, Step = 4, Updates = 5, Checkpoint = Checkpoint, Failure = "disk full",
-            Submitted = At, DiscreteVae = DiscreteVae, Reconstruction = Reconstruction, Prior = Prior,
+            Submitted = At, DiscreteVae = DiscreteVae, Reconstruction = Reconstruction, Prior = Prior, Reranker = Reranker, Retrieval = Retrieval,
             StageSeconds = new Dictionary<TrainingStage, double> { [TrainingStage.Encode] = 1.5 },
         },
         new StageLease { Epoch = 3, Stage = TrainingStage.Prior, Spec = Spec, Checkpoint = Checkpoint, Metrics = new Dictionary<string, double> { ["psnr"] = 20.5 }, Placement = Placement, Snapshot = RestorePoint },

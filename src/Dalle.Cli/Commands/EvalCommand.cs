@@ -50,10 +50,11 @@ internal static class EvalCommand
         CommandContext context, ClusterConnection cluster, ModelManifest model, int captions, CancellationToken cancellationToken)
     {
         const string Protocol = "one picture per caption, caption i with seed 1 + i, the preset's sampling settings; read from pixels; "
-            + "right = count, colours, shapes and relation all right; held-out = one object of a colour-shape pair that training never showed";
+            + "right = count, colours, shapes and relation all right; held-out = one object of a colour-shape pair that training never showed; "
+            + "reranker (where the model has one) = mean cosine of picture and caption, and accuracy at 1 of finding each other in batches of at least 32 pairs, pairs of the same text counting as one another's";
         context.Terminal.SayLine($"Drawing {captions} held-out and {captions} seen captions with {model.Name} ...");
-        var evaluation = await SceneEvaluation.Run(cluster.Client, model.Name, captions, context.Clock, _ => { }, cancellationToken);
-        context.Terminal.WriteJson(new { Model = model.Name, Protocol, evaluation.ZeroShot, evaluation.Seen, evaluation.Seconds });
+        var evaluation = await SceneEvaluation.Run(cluster, model, captions, context.Clock, _ => { }, cancellationToken);
+        context.Terminal.WriteJson(new { Model = model.Name, Protocol, evaluation.ZeroShot, evaluation.Seen, evaluation.Seconds, evaluation.Reranker });
         context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
         context.Terminal.SayLine($"Protocol: {Protocol}.");
         return ExitCodes.Success;
@@ -68,7 +69,7 @@ internal static class EvalCommand
         }
 
         const string Protocol = "recorded when the model was trained: psnr, perplexity and codesInUse of reconstructions of held-out pictures from argmax codes "
-            + "(trainingPsnr: of pictures it trained on, for its dataset held none out); losses and tokensPerSecond of the last update";
+            + "(trainingPsnr: of pictures it trained on, for its dataset held none out); losses and tokensPerSecond of the last update; rerankerLoss, imageToText and textToImage of held-out pairs in batches of at least 32, where there are as many";
         context.Terminal.WriteJson(new { Model = model.Name, Protocol, model.Metrics });
         var grid = new Grid().AddColumns(2);
         foreach (var (name, value) in model.Metrics.OrderBy(metric => metric.Key, StringComparer.Ordinal))

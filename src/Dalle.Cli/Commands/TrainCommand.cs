@@ -6,7 +6,7 @@ using Dalle.Model.Presets;
 
 namespace Dalle.Cli.Commands;
 
-/// <summary><c>dalle train</c>: both stages on a dataset, to a published model.</summary>
+/// <summary><c>dalle train</c>: all stages on a dataset, to a published model.</summary>
 internal static class TrainCommand
 {
     public static Command Create()
@@ -18,6 +18,10 @@ internal static class TrainCommand
         var seed = new Option<ulong>("--seed") { Description = "Seed of every random number of the job. Default: 0.", HelpName = "N" };
         var discreteVae = new Option<int?>("--dvae-updates") { Description = "Updates of the discrete VAE. Default: the preset's.", HelpName = "N" }.AtLeast(1);
         var prior = new Option<int?>("--prior-updates") { Description = "Updates of the prior. Default: the preset's.", HelpName = "N" }.AtLeast(1);
+        var reranker = new Option<int?>("--reranker-updates")
+        {
+            Description = "Updates of the reranker, which scores how well pictures go with captions; 0 for none. Default: the preset's.", HelpName = "N",
+        }.AtLeast(0);
         var checkpoint = new Option<int>("--checkpoint-every") { Description = "Updates from one checkpoint to the next.", HelpName = "N", DefaultValueFactory = _ => 500 }.AtLeast(1);
         var threads = new Option<int>("--threads") { Description = "Threads it computes with: part of what decides the weights to the last bit.", HelpName = "N", DefaultValueFactory = _ => 2 }.AtLeast(1);
         var replicas = new Option<int>("--replicas") { Description = "Copies of the parameters that share every batch. Part of the job: silos that come and go change nothing of what is computed.", HelpName = "N", DefaultValueFactory = _ => 1 }.AtLeast(1);
@@ -29,9 +33,9 @@ internal static class TrainCommand
         };
         var previews = new Option<DirectoryInfo?>("--previews") { Description = "Folder to keep what it shows while training in: reconstructions and drawn captions, a PNG for each evaluation.", HelpName = "DIR" };
         var detach = new Option<bool>("--detach") { Description = "Submit to the running silo and return." };
-        var command = new Command("train", "Train a discrete VAE and a prior on captioned pictures and publish the model.")
+        var command = new Command("train", "Train a discrete VAE, a prior and a reranker on captioned pictures and publish the model.")
         {
-            preset, dataset, model, seed, discreteVae, prior, checkpoint, threads, replicas, shards, rank, recovery, previews, detach,
+            preset, dataset, model, seed, discreteVae, prior, reranker, checkpoint, threads, replicas, shards, rank, recovery, previews, detach,
         };
         command.SetAction((parsed, cancellationToken) => Run(
             CommandContext.Of(parsed),
@@ -43,6 +47,7 @@ internal static class TrainCommand
                 Seed = parsed.GetValue(seed),
                 DiscreteVaeUpdates = parsed.GetValue(discreteVae),
                 PriorUpdates = parsed.GetValue(prior),
+                RerankerUpdates = parsed.GetValue(reranker),
                 CheckpointEvery = parsed.GetValue(checkpoint),
                 ThreadsPerWorker = parsed.GetValue(threads),
                 Replicas = parsed.GetValue(replicas),

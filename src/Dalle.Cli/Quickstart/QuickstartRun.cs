@@ -6,7 +6,7 @@ using Dalle.Data.Pictures;
 
 namespace Dalle.Cli.Quickstart;
 
-/// <summary>The whole system once, small: train both stages on scenes, draw four prompts, measure zero-shot accuracy, write it all down.</summary>
+/// <summary>The whole system once, small: train all stages on scenes, draw four prompts, measure zero-shot accuracy, write it all down.</summary>
 /// <param name="context">Its data folder is the quickstart's own.</param>
 /// <param name="folder">Where pictures and the report go.</param>
 /// <param name="spec">What is trained; see <see cref="SpecOf"/>.</param>
@@ -29,7 +29,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, Train
         var images = Write(pictures);
 
         context.Terminal.SayLine($"Drawing {Captions} held-out and {Captions} seen captions and reading the pictures ...");
-        var evaluation = await SceneEvaluation.Run(cluster.Client, spec.Model, Captions, context.Clock, _ => { }, cancellationToken);
+        var evaluation = await SceneEvaluation.Run(cluster, await cluster.Client.GetModel(spec.Model, cancellationToken), Captions, context.Clock, _ => { }, cancellationToken);
         context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
 
         var report = Report(status, generating, evaluation, images);
@@ -77,6 +77,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, Train
             SecondsOf(status, TrainingStage.DiscreteVae),
             SecondsOf(status, TrainingStage.Encode),
             SecondsOf(status, TrainingStage.Prior),
+            SecondsOf(status, TrainingStage.Reranker),
             generating.TotalSeconds,
             evaluation.Seconds),
         Dvae = status is { DiscreteVae: { } step, Reconstruction: { } held }
@@ -85,6 +86,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, Train
         Prior = status.Prior is { } prior
             ? new(prior.Step, prior.ImageLoss, prior.TextLoss, prior.TokensPerSecond)
             : throw new CommandException("The job completed without reporting on its prior."),
+        Reranker = status is { Reranker: { } trained, Retrieval: { } found } ? new(trained.Step, found.ImageToText, found.TextToImage, found.BatchSize) : null,
         ZeroShot = evaluation.ZeroShot,
         Seen = evaluation.Seen,
         Images = images,

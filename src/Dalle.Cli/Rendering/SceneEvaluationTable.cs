@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Dalle.Cli.Rendering;
 
-/// <summary>A scene evaluation as a table: every rate on held-out captions and on seen ones.</summary>
+/// <summary>A scene evaluation as a table: every rate on held-out captions and on seen ones, and what the model's reranker says of the pictures if it has one.</summary>
 internal static class SceneEvaluationTable
 {
     public static Table Of(SceneEvaluation evaluation)
@@ -13,6 +13,13 @@ internal static class SceneEvaluationTable
         foreach (var (name, rate) in Rates)
         {
             table.AddRow(name, Figures.Percent(rate(evaluation.ZeroShot)), Figures.Percent(rate(evaluation.Seen)));
+        }
+
+        if (evaluation.Reranker is { ZeroShot: var heldOut, Seen: var seen })
+        {
+            table.AddRow("reranker's mean score", Figures.Loss(heldOut.Score), Figures.Loss(seen.Score));
+            table.AddRow($"  finds the caption among {heldOut.Retrieval.BatchSize}", Figures.Percent(heldOut.Retrieval.ImageToText), Figures.Percent(seen.Retrieval.ImageToText));
+            table.AddRow($"  finds the picture among {heldOut.Retrieval.BatchSize}", Figures.Percent(heldOut.Retrieval.TextToImage), Figures.Percent(seen.Retrieval.TextToImage));
         }
 
         return table;

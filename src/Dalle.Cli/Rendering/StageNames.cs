@@ -5,8 +5,6 @@ namespace Dalle.Cli.Rendering;
 /// <summary>The stages in the words of the command line and of reports.</summary>
 internal static class StageNames
 {
-    public static IReadOnlyList<TrainingStage> InOrder { get; } = Enum.GetValues<TrainingStage>();
-
     public static string Of(TrainingStage stage) => stage switch
     {
         TrainingStage.Prepare => "prepare",
@@ -14,6 +12,7 @@ internal static class StageNames
         TrainingStage.DiscreteVae => "dvae",
         TrainingStage.Encode => "encode",
         TrainingStage.Prior => "prior",
+        TrainingStage.Reranker => "reranker",
         TrainingStage.Publish => "publish",
         _ => stage.ToString(),
     };

@@ -17,11 +17,21 @@ internal static class TrainingFigures
     public static string Of(PriorStepCompleted step) =>
         $"loss {Figures.Loss(step.Loss)}  image {Figures.Loss(step.ImageLoss)}  text {Figures.Loss(step.TextLoss)}  {Figures.Rate(step.TokensPerSecond)} tokens/s";
 
+    public static string Of(RerankerStepCompleted step, RerankerEvaluated? evaluated)
+    {
+        var line = $"loss {Figures.Loss(step.Loss)}  temperature {Figures.Loss(step.Temperature)}  {Figures.Rate(step.PairsPerSecond)} pairs/s";
+        return evaluated is null ? line : $"{line}  {Of(evaluated)}";
+    }
+
+    public static string Of(RerankerEvaluated evaluated) =>
+        $"{(evaluated.OfTrainingPictures ? "training" : "held-out")} pairs found among {evaluated.BatchSize}: text {Figures.Percent(evaluated.ImageToText)}  pictures {Figures.Percent(evaluated.TextToImage)}";
+
     /// <summary>The newest figures of the present stage; null where it has none.</summary>
     public static string? Of(TrainingProgress progress) => progress switch
     {
         { Stage: TrainingStage.DiscreteVae, DiscreteVae: { } step } => Of(step, progress.Reconstruction),
         { Stage: TrainingStage.Prior, Prior: { } step } => Of(step),
+        { Stage: TrainingStage.Reranker, Reranker: { } step } => Of(step, progress.Retrieval),
         _ => null,
     };
 

@@ -28,12 +28,13 @@ internal sealed class TrainingLog(TextWriter output, TimeProvider clock, TimeSpa
             StageStarted started => $"{StageNames.Of(started.Stage)} started",
             StageCompleted completed => $"{StageNames.Of(completed.Stage)} done in {Figures.Duration(TimeSpan.FromSeconds(completed.Seconds))}",
             DiscreteVaeEvaluated evaluated => $"dvae {Figures.Count(evaluated.Step)}: {TrainingFigures.Of(evaluated)}",
+            RerankerEvaluated evaluated => $"reranker {Figures.Count(evaluated.Step)}: {TrainingFigures.Of(evaluated)}",
             CheckpointSkipped skipped =>
                 $"warning: the checkpoint of {StageNames.Of(skipped.Checkpoint.Stage)} {Figures.Count(skipped.Checkpoint.Step)} cannot be read, so an older one is taken: {skipped.Reason}",
             SampleReplaced replaced => $"warning: sample {replaced.Sample} cannot be read, sample {replaced.StandIn} stands in for it: {replaced.Reason}",
             WorkersPlaced placed => $"workers placed on {string.Join(", ", placed.Silos)} (epoch {placed.Epoch}), from update {Figures.Count(placed.FromStep)}: {placed.Cause}",
             ModelPublished published => $"model {published.Model} published",
-            DiscreteVaeStepCompleted or PriorStepCompleted or StageAdvanced when IsDue() => StepLine(progress),
+            DiscreteVaeStepCompleted or PriorStepCompleted or RerankerStepCompleted or StageAdvanced when IsDue() => StepLine(progress),
             _ => null,
         };
         if (line is not null)

@@ -29,6 +29,10 @@ internal sealed class TrainingProgress
 
     public PriorStepCompleted? Prior { get; private set; }
 
+    public RerankerStepCompleted? Reranker { get; private set; }
+
+    public RerankerEvaluated? Retrieval { get; private set; }
+
     public SampleGridReady? Samples { get; private set; }
 
     public CheckpointManifest? Checkpoint { get; private set; }
@@ -50,6 +54,7 @@ internal sealed class TrainingProgress
     {
         TrainingStage.DiscreteVae => DiscreteVae?.Remaining,
         TrainingStage.Prior => Prior?.Remaining,
+        TrainingStage.Reranker => Reranker?.Remaining,
         _ => null,
     };
 
@@ -83,6 +88,13 @@ internal sealed class TrainingProgress
             case PriorStepCompleted step:
                 (Stage, Done, Total, Prior) = (TrainingStage.Prior, step.Step, step.Updates, step);
                 Losses.Add(step.Loss);
+                break;
+            case RerankerStepCompleted step:
+                (Stage, Done, Total, Reranker) = (TrainingStage.Reranker, step.Step, step.Updates, step);
+                Losses.Add(step.Loss);
+                break;
+            case RerankerEvaluated evaluated:
+                Retrieval = evaluated;
                 break;
             case SampleGridReady samples:
                 Samples = samples;

@@ -1,3 +1,4 @@
+using Dalle.Contracts.Training;
 using Dalle.Data.Pictures;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -30,7 +31,7 @@ internal static class TrainingView
         return new Rows(rows);
     }
 
-    private static Markup Stages(TrainingProgress progress) => new(string.Join("  ", StageNames.InOrder.Select(stage =>
+    private static Markup Stages(TrainingProgress progress) => new(string.Join("  ", TrainingStages.InOrder.Select(stage =>
         progress.Finished.TryGetValue(stage, out var seconds) ? $"[green]\u2713 {StageNames.Of(stage)} {Figures.Duration(TimeSpan.FromSeconds(seconds))}[/]"
         : stage == progress.Stage ? $"[bold]\u25cf {StageNames.Of(stage)}[/]"
         : $"[grey]\u00b7 {StageNames.Of(stage)}[/]")));

@@ -23,7 +23,7 @@ public sealed record ModelManifest
     /// <summary>Height and width of its token grid.</summary>
     [Id(5)] public required int GridSize { get; init; }
 
-    /// <summary>Parameters of both networks.</summary>
+    /// <summary>Parameters of all its networks.</summary>
     [Id(6)] public required long Parameters { get; init; }
 
     /// <summary>The job that trained it; null if imported.</summary>

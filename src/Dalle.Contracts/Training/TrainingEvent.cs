@@ -11,6 +11,8 @@ namespace Dalle.Contracts.Training;
 [JsonDerivedType(typeof(DiscreteVaeStepCompleted), "dvae.step")]
 [JsonDerivedType(typeof(DiscreteVaeEvaluated), "dvae.evaluated")]
 [JsonDerivedType(typeof(PriorStepCompleted), "prior.step")]
+[JsonDerivedType(typeof(RerankerStepCompleted), "reranker.step")]
+[JsonDerivedType(typeof(RerankerEvaluated), "reranker.evaluated")]
 [JsonDerivedType(typeof(SampleGridReady), "samples")]
 [JsonDerivedType(typeof(CheckpointWritten), "checkpoint")]
 [JsonDerivedType(typeof(CheckpointSkipped), "checkpoint.skipped")]
@@ -146,6 +148,58 @@ public sealed record PriorStepCompleted : TrainingEvent
 
     /// <summary>Updates skipped since the stage began, because gradients were not finite; null where the precision needs no scales.</summary>
     [Id(11)] public long? SkippedUpdates { get; init; }
+}
+
+/// <summary>Updates of the reranker were done; figures are of the newest one.</summary>
+[GenerateSerializer, Immutable, Alias("RerankerStepCompleted")]
+public sealed record RerankerStepCompleted : TrainingEvent
+{
+    /// <summary>Updates done.</summary>
+    [Id(0)] public int Step { get; init; }
+
+    [Id(1)] public int Updates { get; init; }
+
+    /// <summary>The symmetric contrastive loss, in nats.</summary>
+    [Id(2)] public double Loss { get; init; }
+
+    /// <summary>The contrastive temperature: cosines are divided by it.</summary>
+    [Id(3)] public double Temperature { get; init; }
+
+    /// <summary>The gradient's norm before clipping.</summary>
+    [Id(4)] public double GradientNorm { get; init; }
+
+    [Id(5)] public double LearningRate { get; init; }
+
+    /// <summary>Pairs of picture and caption per second.</summary>
+    [Id(6)] public double PairsPerSecond { get; init; }
+
+    /// <summary>Time to the end of the stage at the present speed.</summary>
+    [Id(7)] public TimeSpan Remaining { get; init; }
+}
+
+/// <summary>The reranker was tried on held-out pictures and captions, where there are any, with its averaged weights.</summary>
+[GenerateSerializer, Immutable, Alias("RerankerEvaluated")]
+public sealed record RerankerEvaluated : TrainingEvent
+{
+    [Id(0)] public int Step { get; init; }
+
+    /// <summary>The symmetric contrastive loss, in nats.</summary>
+    [Id(1)] public double Loss { get; init; }
+
+    /// <summary>Share of pictures whose nearest caption in their batch is their own (accuracy at 1).</summary>
+    [Id(2)] public double ImageToText { get; init; }
+
+    /// <summary>Share of captions whose nearest picture in their batch is their own (accuracy at 1).</summary>
+    [Id(3)] public double TextToImage { get; init; }
+
+    /// <summary>Pairs measured.</summary>
+    [Id(4)] public int Pairs { get; init; }
+
+    /// <summary>Pairs of a batch: chance is about 1 in as many.</summary>
+    [Id(5)] public int BatchSize { get; init; }
+
+    /// <summary>Whether the pairs were ones that training sees, because the dataset holds none out.</summary>
+    [Id(6)] public bool OfTrainingPictures { get; init; }
 }
 
 /// <summary>A picture grid of reconstructions or of generations was made.</summary>

@@ -7,7 +7,7 @@ public sealed record TrainingSpec
     /// <summary>Workers of a job, at most.</summary>
     public const int MostWorkers = 4096;
 
-    /// <summary>Name of the preset that fixes both networks and how they learn.</summary>
+    /// <summary>Name of the preset that fixes the networks and how they learn.</summary>
     [Id(0)] public required string Preset { get; init; }
 
     /// <summary>Where samples come from: <c>scenes</c>, or the folder of an imported dataset.</summary>
@@ -46,6 +46,9 @@ public sealed record TrainingSpec
     /// <summary>What becomes of the error buffers of a silo that was lost. Default: exact.</summary>
     [Id(12)] public RecoveryMode Recovery { get; init; }
 
+    /// <summary>Updates of the reranker; null for the preset's, 0 for no reranker.</summary>
+    [Id(13)] public int? RerankerUpdates { get; init; }
+
     /// <summary>Checks what can be checked without knowing the presets and the datasets.</summary>
     /// <exception cref="InvalidRequestException">A field is not valid; it is named.</exception>
     public void Validate()
@@ -69,9 +72,15 @@ public sealed record TrainingSpec
             throw new InvalidRequestException($"{nameof(Replicas)} x {nameof(Shards)} is {Replicas} x {Shards}: expected at most {MostWorkers} workers.", nameof(Replicas));
         }
 
-        if (CompressionRank < 0)
+        AtLeastZero(CompressionRank ?? 0, nameof(CompressionRank));
+        AtLeastZero(RerankerUpdates ?? 0, nameof(RerankerUpdates));
+    }
+
+    private static void AtLeastZero(int value, string parameter)
+    {
+        if (value < 0)
         {
-            throw new InvalidRequestException($"{nameof(CompressionRank)} is {CompressionRank}: expected at least 0.", nameof(CompressionRank));
+            throw new InvalidRequestException($"{parameter} is {value}: expected at least 0.", parameter);
         }
     }
 
@@ -94,7 +103,7 @@ public enum RecoveryMode
     Continue = 1,
 }
 
-/// <summary>The stages of a job, in order. Stored and sent: values are append-only.</summary>
+/// <summary>The stages of a job. Stored and sent: values are append-only, so their order is not that of the stages.</summary>
 public enum TrainingStage
 {
     /// <summary>The dataset is opened, checked and counted.</summary>
@@ -114,6 +123,9 @@ public enum TrainingStage
 
     /// <summary>The model is published to the catalog.</summary>
     Publish = 5,
+
+    /// <summary>The reranker is trained, after the prior and before the model is published; nothing, in a job without one.</summary>
+    Reranker = 6,
 }
 
 /// <summary>Where a job stands. Stored and sent: values are append-only.</summary>

@@ -42,4 +42,8 @@ public sealed record TrainingStatus
 
     /// <summary>Seconds spent in each finished stage.</summary>
     [Id(12)] public IReadOnlyDictionary<TrainingStage, double> StageSeconds { get; init; } = new Dictionary<TrainingStage, double>();
+
+    [Id(13)] public RerankerStepCompleted? Reranker { get; init; }
+
+    [Id(14)] public RerankerEvaluated? Retrieval { get; init; }
 }

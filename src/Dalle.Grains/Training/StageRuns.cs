@@ -12,7 +12,7 @@ internal sealed class StageRuns(IGrainFactory grains, string jobId, StageLease l
     public StageLease Lease => lease;
 
     /// <summary>The silos that run it: all hosts where the stage trains, else the leader.</summary>
-    private IReadOnlyList<WorkerHost> Hosts { get; } = lease.Stage is TrainingStage.DiscreteVae or TrainingStage.Prior ? lease.Placement.Hosts : [lease.Placement.Leader];
+    private IReadOnlyList<WorkerHost> Hosts { get; } = lease.Stage.Trains() ? lease.Placement.Hosts : [lease.Placement.Leader];
 
     /// <summary>Runs the lease to its end.</summary>
     /// <param name="observe">Told of every report but the last of each host, in the order of that host's.</param>

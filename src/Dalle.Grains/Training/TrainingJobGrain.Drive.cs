@@ -212,7 +212,9 @@ internal sealed partial class TrainingJobGrain
     {
         DiscreteVaeStepCompleted e => e.Step <= told,
         PriorStepCompleted e => e.Step <= told,
+        RerankerStepCompleted e => e.Step <= told,
         DiscreteVaeEvaluated e => e.Step < told,
+        RerankerEvaluated e => e.Step < told,
         SampleGridReady e => e.Step < told,
         _ => false,
     };

@@ -40,6 +40,10 @@ public sealed record TrainingJobState
     /// <summary>Updates of the present stage in all; 0 where it does not count updates.</summary>
     [Id(12)] public int Updates { get; init; }
 
+    [Id(13)] public RerankerStepCompleted? Reranker { get; init; }
+
+    [Id(14)] public RerankerEvaluated? Retrieval { get; init; }
+
     /// <summary>Number of the event that tells of the rest; 0 for a job that runs, or that came to rest before this was kept.</summary>
     [Id(15)] public long RestSequence { get; init; }
 
@@ -73,6 +77,19 @@ public sealed record TrainingJobState
             if (DiscreteVae is { } vae)
             {
                 metrics["dvaeUpdates"] = vae.Step;
+            }
+
+            if (Reranker is { } reranker)
+            {
+                metrics["rerankerTemperature"] = reranker.Temperature;
+                metrics["rerankerUpdates"] = reranker.Step;
+            }
+
+            if (Retrieval is { } retrieval)
+            {
+                metrics[retrieval.OfTrainingPictures ? "trainingRerankerLoss" : "rerankerLoss"] = retrieval.Loss;
+                metrics[retrieval.OfTrainingPictures ? "trainingImageToText" : "imageToText"] = retrieval.ImageToText;
+                metrics[retrieval.OfTrainingPictures ? "trainingTextToImage" : "textToImage"] = retrieval.TextToImage;
             }
 
             return metrics;
@@ -135,7 +152,9 @@ public sealed record TrainingJobState
         StageStarted e => this with { Step = Math.Max(Step, e.FromStep), Updates = e.Updates },
         DiscreteVaeStepCompleted e => this with { DiscreteVae = e, Step = e.Step, Updates = e.Updates },
         PriorStepCompleted e => this with { Prior = e, Step = e.Step, Updates = e.Updates },
+        RerankerStepCompleted e => this with { Reranker = e, Step = e.Step, Updates = e.Updates },
         DiscreteVaeEvaluated e => this with { Reconstruction = e },
+        RerankerEvaluated e => this with { Retrieval = e },
         _ => this,
     };
 
@@ -153,11 +172,11 @@ public sealed record TrainingJobState
     public double SecondsSpent => StageSeconds.GetValueOrDefault(Stage);
 
     /// <summary>The present stage is done: on to the next, or to the end. A job that was cancelled meanwhile stays so.</summary>
-    public TrainingJobState CompleteStage() => (Stage, Phase) switch
+    public TrainingJobState CompleteStage() => (Phase, TrainingStages.After(Stage, Spec!)) switch
     {
-        (_, TrainingPhase.Cancelled) => this,
-        (TrainingStage.Publish, _) => this with { Phase = TrainingPhase.Completed, Checkpoint = null },
-        _ => this with { Stage = Stage + 1, Checkpoint = null, Step = 0, Updates = 0 },
+        (TrainingPhase.Cancelled, _) => this,
+        (_, { } next) => this with { Stage = next, Checkpoint = null, Step = 0, Updates = 0 },
+        _ => this with { Phase = TrainingPhase.Completed, Checkpoint = null },
     };
 
     /// <summary>What the job reports of itself.</summary>
@@ -177,5 +196,7 @@ public sealed record TrainingJobState
         Reconstruction = Reconstruction,
         Prior = Prior,
         StageSeconds = StageSeconds,
+        Reranker = Reranker,
+        Retrieval = Retrieval,
     };
 }

@@ -14,18 +14,26 @@ internal sealed class AttentionTiles
     private const ushort Full = 0xFFFF;
 
     public AttentionTiles(TransformerConfig config, AttentionKind kind)
+        : this([.. Padded(Enumerable.Range(0, config.TextLength)), .. Padded(Image(config, kind))], (query, key) => AttentionMask.Allows(config, kind, query, key))
     {
-        Order = [.. Padded(Enumerable.Range(0, config.TextLength)), .. Padded(Image(config, kind))];
+    }
+
+    private AttentionTiles(int[] order, Func<int, int, bool> allows)
+    {
+        Order = order;
         Count = Order.Length / Side;
         var rows = new KeyTile[Count][];
         for (var query = 0; query < Count; query++)
         {
-            rows[query] = [.. Enumerable.Range(0, Count).Select(key => Tile(config, kind, query, key)).Where(tile => tile.Slots is null || tile.Slots.Any(slots => slots != 0))];
+            rows[query] = [.. Enumerable.Range(0, Count).Select(key => Tile(allows, query, key)).Where(tile => tile.Slots is null || tile.Slots.Any(slots => slots != 0))];
         }
 
         Rows = rows;
         Widest = rows.Max(row => row.Length) * Side;
     }
+
+    /// <summary>Of sequences in which every position attends to every other.</summary>
+    public static AttentionTiles AllToAll(int length) => new([.. Padded(Enumerable.Range(0, length))], (_, _) => true);
 
     /// <summary>The sequence position in each slot; -1 in a gap.</summary>
     public int[] Order { get; }
@@ -39,7 +47,7 @@ internal sealed class AttentionTiles
     /// <summary>Keys that a tile of queries is computed against, at most.</summary>
     public int Widest { get; }
 
-    private KeyTile Tile(TransformerConfig config, AttentionKind kind, int queryTile, int keyTile)
+    private KeyTile Tile(Func<int, int, bool> allows, int queryTile, int keyTile)
     {
         var slots = new ushort[Side];
         for (var i = 0; i < Side; i++)
@@ -50,7 +58,7 @@ internal sealed class AttentionTiles
                 var (keySlot, key) = ((keyTile * Side) + j, Order[(keyTile * Side) + j]);
 
                 // A gap attends to itself, so that its weights are numbers; nothing attends to a gap.
-                if (query < 0 || key < 0 ? querySlot == keySlot : AttentionMask.Allows(config, kind, query, key))
+                if (query < 0 || key < 0 ? querySlot == keySlot : allows(query, key))
                 {
                     slots[i] |= (ushort)(1 << j);
                 }

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Sampling;
 
 namespace Dalle.Model.Presets;
@@ -52,6 +53,11 @@ public sealed partial record Preset
             AverageDecay = 0.99,
             Recompute = false,
         },
+        Reranker = new RerankerConfig
+        {
+            ImageSize = 64, PatchSize = 8, Image = new(4, 128, 4), TextLength = 64, TextVocabulary = 4096, Text = new(4, 128, 4), EmbeddingWidth = 128, EmbeddingDeviation = 0.3,
+        },
+        RerankerTraining = new RerankerTraining { Updates = 1_000, BatchSize = 64, LearningRate = 1e-3, WarmUp = 50, AverageDecay = 0.99, Recompute = false },
         CompressionRank = 24,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),
     };

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Training;
 
 namespace Dalle.Model.Presets;
@@ -24,6 +25,8 @@ public sealed partial record Preset
         DiscreteVaeTraining = new DiscreteVaeTraining(),
         Transformer = new TransformerConfig { Width = width, Heads = width / 64 },
         PriorTraining = new PriorTraining { Optimizer = new PriorTraining().Optimizer with { Moments = MomentFormat.Paper16 } },
+        Reranker = new RerankerConfig(),
+        RerankerTraining = new RerankerTraining(),
         CompressionRank = rank,
     };
 }

@@ -1,10 +1,11 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Sampling;
 
 namespace Dalle.Model.Presets;
 
-/// <summary>A named set of numbers: the two networks' shapes, how each is trained, and how pictures are sampled. All presets run the same code.</summary>
+/// <summary>A named set of numbers: the networks' shapes, how each is trained, and how pictures are sampled. All presets run the same code.</summary>
 public sealed partial record Preset
 {
     public required string Name { get; init; }
@@ -19,6 +20,12 @@ public sealed partial record Preset
     public required TransformerConfig Transformer { get; init; }
 
     public required PriorTraining PriorTraining { get; init; }
+
+    /// <summary>The reranker's shape; null where there is none, as in jobs of versions that had none.</summary>
+    public RerankerConfig? Reranker { get; init; }
+
+    /// <summary>How the reranker is trained; null where there is none.</summary>
+    public RerankerTraining? RerankerTraining { get; init; }
 
     /// <summary>Rank that PowerSGD compresses the prior's gradients to between replicas (paper, table of compression ranks). 0 for no compression.</summary>
     public int CompressionRank { get; init; }
@@ -39,7 +46,7 @@ public sealed partial record Preset
     public static Preset Find(string name) => All.FirstOrDefault(preset => string.Equals(preset.Name, name, StringComparison.OrdinalIgnoreCase))
         ?? throw new ArgumentException($"There is no preset '{name}'. There are: {string.Join(", ", All.Select(preset => preset.Name))}.", nameof(name));
 
-    /// <summary>Checks that the two networks fit each other and that each holds together.</summary>
+    /// <summary>Checks that the networks fit each other and that each holds together.</summary>
     /// <exception cref="ArgumentException">They do not; the message names the numbers.</exception>
     public void Validate()
     {
@@ -60,6 +67,26 @@ public sealed partial record Preset
             throw new ArgumentException(
                 $"Preset '{Name}': the prior expects {Transformer.GridSize}x{Transformer.GridSize} tokens of {Transformer.ImageVocabulary} codes, "
                 + $"the discrete VAE gives {DiscreteVae.GridSize}x{DiscreteVae.GridSize} of {DiscreteVae.CodebookSize}.");
+        }
+
+        ValidateReranker();
+    }
+
+    // It scores what the two others make: pictures of the discrete VAE for captions of the prior's tokenizer.
+    private void ValidateReranker()
+    {
+        Reranker?.Validate();
+        RerankerTraining?.Validate();
+        if (Reranker is null != RerankerTraining is null)
+        {
+            throw new ArgumentException($"Preset '{Name}': expected a reranker's shape and training, or neither, got {(Reranker is null ? "training" : "a shape")} alone.");
+        }
+
+        if (Reranker is { } reranker && (reranker.ImageSize, reranker.TextLength, reranker.TextVocabulary) != (DiscreteVae.ImageSize, Transformer.TextLength, Transformer.TextVocabulary))
+        {
+            throw new ArgumentException(
+                $"Preset '{Name}': the reranker expects pictures of {reranker.ImageSize} pixels and {reranker.TextLength} text tokens of {reranker.TextVocabulary}, "
+                + $"the other networks have {DiscreteVae.ImageSize}, {Transformer.TextLength} and {Transformer.TextVocabulary}.");
         }
     }
 }

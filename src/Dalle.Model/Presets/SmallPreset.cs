@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 
 namespace Dalle.Model.Presets;
 
@@ -17,6 +18,8 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig { Layers = 24, Width = 768, Heads = 12, TextLength = 128, GridSize = 16, ImageVocabulary = 4096 },
         PriorTraining = new PriorTraining { Updates = 200_000, BatchSize = 128 },
+        Reranker = new RerankerConfig { ImageSize = 128, Image = new(12, 384, 6), TextLength = 128, Text = new(8, 256, 4), EmbeddingWidth = 256 },
+        RerankerTraining = new RerankerTraining { Updates = 50_000, BatchSize = 512 },
         CompressionRank = 64,
     };
 }

@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 
 namespace Dalle.Model.Presets;
 
@@ -24,6 +25,11 @@ public sealed partial record Preset
         },
         Transformer = new TransformerConfig { Layers = 4, Width = 32, Heads = 2, TextLength = 16, TextVocabulary = 512, GridSize = 4, ImageVocabulary = 32, ConvolutionKernel = 3 },
         PriorTraining = new PriorTraining { Updates = 200, BatchSize = 8, LearningRate = 3e-3, WarmUp = 10, CosineFloor = 0.1, AverageEvery = 1, AverageDecay = 0.95, Recompute = false },
+        Reranker = new RerankerConfig
+        {
+            ImageSize = 32, PatchSize = 8, Image = new(2, 32, 2), TextLength = 16, TextVocabulary = 512, Text = new(1, 32, 2), EmbeddingWidth = 32, EmbeddingDeviation = 0.3,
+        },
+        RerankerTraining = new RerankerTraining { Updates = 40, BatchSize = 16, LearningRate = 3e-3, WarmUp = 5, AverageDecay = 0.9, Recompute = false },
         CompressionRank = 2,
     };
 }

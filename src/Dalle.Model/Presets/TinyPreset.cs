@@ -1,5 +1,6 @@
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Sampling;
 
 namespace Dalle.Model.Presets;
@@ -8,7 +9,7 @@ public sealed partial record Preset
 {
     private const int TinyUpdates = 3_000;
 
-    /// <summary>The quickstart's: trains both stages on two processor cores in minutes.</summary>
+    /// <summary>The quickstart's: trains all stages on two processor cores in minutes.</summary>
     public static Preset Tiny { get; } = new()
     {
         Name = "tiny",
@@ -59,6 +60,13 @@ public sealed partial record Preset
             AverageDecay = 0.997,
             Recompute = false,
         },
+        Reranker = new RerankerConfig
+        {
+            ImageSize = 32, PatchSize = 8, Image = new(2, 64, 4), TextLength = 16, TextVocabulary = 512, Text = new(1, 64, 4), EmbeddingWidth = 64, EmbeddingDeviation = 0.3,
+        },
+
+        // Seconds: 13,000 pairs. More pairs to a batch take longer and tell little more apart.
+        RerankerTraining = new RerankerTraining { Updates = 400, BatchSize = 32, LearningRate = 2e-3, WarmUp = 40, AverageDecay = 0.98, Recompute = false },
         CompressionRank = 19,
         CompressionWarmUp = 500,
         Sampling = new SamplingSettings(TopP: 0.95, Guidance: 1.5),

@@ -5,19 +5,30 @@ namespace Dalle.Model.Prior;
 
 // Shape suffixes: B batch, N heads, S sequence, H head width, C model width, R = B * S rows.
 
-/// <summary>Attention over the whole mask, on any device.</summary>
+/// <summary>Attention over all of a mask, or over none, on any device.</summary>
 internal sealed class DenseAttention : Attention
 {
-    private readonly TransformerConfig _config;
+    private readonly int _sequence;
+    private readonly int _heads;
+    private readonly int _headWidth;
     private readonly float _scale;
-    private readonly Tensor _blocked_SS;
+    private readonly Tensor? _blocked_SS;
 
-    public DenseAttention(TransformerConfig config, AttentionKind kind, Device device)
+    /// <param name="sequence">Positions of a sequence.</param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="headWidth">Width of a head.</param>
+    /// <param name="blocked_SS">True where query (first) does not attend to key (second); this disposes it. Null if all attend to all.</param>
+    public DenseAttention(int sequence, int heads, int headWidth, Tensor? blocked_SS)
     {
-        using var scope = NewDisposeScope();
-        _config = config;
-        _scale = (float)(1 / Math.Sqrt(config.HeadWidth));
-        _blocked_SS = AttentionMask.Create(config, kind).logical_not().to(device).DetachFromDisposeScope();
+        (_sequence, _heads, _headWidth) = (sequence, heads, headWidth);
+        _scale = (float)(1 / Math.Sqrt(headWidth));
+        _blocked_SS = blocked_SS?.DetachFromDisposeScope();
+    }
+
+    /// <summary>Attention of a layer of the prior.</summary>
+    public DenseAttention(TransformerConfig config, AttentionKind kind, Device device)
+        : this(config.SequenceLength, config.Heads, config.HeadWidth, Blocked(config, kind, device))
+    {
     }
 
     /// <inheritdoc/>
@@ -25,7 +36,12 @@ internal sealed class DenseAttention : Attention
     {
         using var scope = NewDisposeScope();
         var (q_BNSH, k_BNSH, v_BNSH) = Split(qkv_R3C);
-        var scores_BNSS = q_BNSH.mul(Number(_scale)).matmul(k_BNSH.transpose(-2, -1)).masked_fill_(_blocked_SS, Number(double.NegativeInfinity));
+        var scores_BNSS = q_BNSH.mul(Number(_scale)).matmul(k_BNSH.transpose(-2, -1));
+        if (_blocked_SS is not null)
+        {
+            scores_BNSS.masked_fill_(_blocked_SS, Number(double.NegativeInfinity));
+        }
+
         var weights_BNSS = scores_BNSS.softmax(-1);
         var attended_RC = Join(weights_BNSS.matmul(v_BNSH));
         tape?.Keep(weights_BNSS);
@@ -49,7 +65,13 @@ internal sealed class DenseAttention : Attention
     }
 
     /// <inheritdoc/>
-    public override void Dispose() => _blocked_SS.Dispose();
+    public override void Dispose() => _blocked_SS?.Dispose();
+
+    private static Tensor Blocked(TransformerConfig config, AttentionKind kind, Device device)
+    {
+        using var scope = NewDisposeScope();
+        return AttentionMask.Create(config, kind).logical_not().to(device).MoveToOuterDisposeScope();
+    }
 
     private (Tensor Q, Tensor K, Tensor V) Split(Tensor qkv_R3C)
     {
@@ -57,7 +79,7 @@ internal sealed class DenseAttention : Attention
         return (Heads(parts[0]), Heads(parts[1]), Heads(parts[2]));
     }
 
-    private Tensor Heads(Tensor x_RC) => x_RC.reshape(-1, _config.SequenceLength, _config.Heads, _config.HeadWidth).transpose(1, 2);
+    private Tensor Heads(Tensor x_RC) => x_RC.reshape(-1, _sequence, _heads, _headWidth).transpose(1, 2);
 
-    private Tensor Join(Tensor x_BNSH) => x_BNSH.transpose(1, 2).reshape(-1, _config.Width);
+    private Tensor Join(Tensor x_BNSH) => x_BNSH.transpose(1, 2).reshape(-1, _heads * _headWidth);
 }

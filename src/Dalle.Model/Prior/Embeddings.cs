@@ -4,29 +4,20 @@ using static TorchSharp.torch;
 
 namespace Dalle.Model.Prior;
 
-// Shape suffixes: B batch, T text positions, n image positions, S sequence, C model width.
+// Shape suffixes: B batch, T text positions, N and n image positions, S sequence, C model width.
 
 /// <summary>
-/// The first layer: text is token plus position embedding, the image token plus row plus column embedding. Where there is no text token the learned pad
-/// embedding of that position stands in for the token's; the position embedding is added all the same (the paper does not say).
+/// The first layer: text as <see cref="TextEmbeddings"/> has it, the image as token plus row plus column embedding.
 /// </summary>
 internal sealed class Embeddings(TransformerConfig config, ParameterStore parameters)
 {
-    private readonly Tensor _textToken = parameters["text.token"];
-    private readonly Tensor _textPosition = parameters["text.position"];
-    private readonly Tensor _textPad = parameters["text.pad"];
+    private readonly TextEmbeddings _text = new(parameters);
     private readonly Tensor _imageToken = parameters["image.token"];
     private readonly Tensor _imageRow = parameters["image.row"];
     private readonly Tensor _imageColumn = parameters["image.column"];
 
     /// <summary>Embeds whole captions, token -1 where there is none: int64 <c>[B, T]</c> to float32 <c>[B, T, C]</c>.</summary>
-    public Tensor Text(Tensor text_BT)
-    {
-        using var scope = NewDisposeScope();
-        var isPad_BT1 = text_BT.lt(Number(0)).unsqueeze(-1);
-        var token_BTC = Rows(_textToken, text_BT.clamp_min(Number(0)));
-        return where(isPad_BT1, _textPad, token_BTC).add_(_textPosition, One).MoveToOuterDisposeScope();
-    }
+    public Tensor Text(Tensor text_BT) => _text.Forward(text_BT);
 
     /// <summary>Embeds image tokens that stand one after the other in raster order: int64 <c>[B, n]</c> to float32 <c>[B, n, C]</c>.</summary>
     /// <param name="image_Bn">The tokens.</param>
@@ -55,22 +46,14 @@ internal sealed class Embeddings(TransformerConfig config, ParameterStore parame
     public void Backward(Tensor gradient_BSC, Tensor text_BT, Tensor image_BN)
     {
         using var scope = NewDisposeScope();
-        var text_BTC = gradient_BSC.narrow(1, 0, config.TextLength);
-        var pad_BTC = text_BTC * text_BT.lt(Number(0)).unsqueeze(-1);
-        parameters.GradientOf("text.position").add_(text_BTC.sum([0]), One);
-        parameters.GradientOf("text.pad").add_(pad_BTC.sum([0]), One);
-        AddRows("text.token", text_BT.clamp_min(Number(0)), text_BTC - pad_BTC);
-
+        _text.Backward(gradient_BSC.narrow(1, 0, config.TextLength), text_BT);
         var image_BNC = gradient_BSC.narrow(1, config.TextLength, config.ImageLength);
         var grid_GGC = image_BNC.sum([0]).view(config.GridSize, config.GridSize, config.Width);
         parameters.GradientOf("image.row").add_(grid_GGC.sum([1]), One);
         parameters.GradientOf("image.column").add_(grid_GGC.sum([0]), One);
-        AddRows("image.token", image_BN, image_BNC);
+        parameters.GradientOf("image.token").index_add_(0, image_BN.flatten(), image_BNC.reshape(-1, config.Width), One);
     }
 
-    private static Tensor Rows(Tensor table, Tensor index) =>
+    internal static Tensor Rows(Tensor table, Tensor index) =>
         table.index_select(0, index.flatten()).view([.. index.shape, table.shape[1]]);
-
-    private void AddRows(string name, Tensor index, Tensor rows) =>
-        parameters.GradientOf(name).index_add_(0, index.flatten(), rows.reshape(-1, config.Width), One);
 }

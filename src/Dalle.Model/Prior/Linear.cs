@@ -24,11 +24,18 @@ internal sealed class Linear(ParameterStore parameters, string name)
     /// <param name="x_RI">The input of the forward pass.</param>
     public Tensor Backward(Tensor gradient_RO, Tensor x_RI)
     {
+        AddGradients(gradient_RO, x_RI);
+        return gradient_RO.mm(_weight_OI);
+    }
+
+    /// <summary>Adds the parameters' gradients alone: for a layer whose input has none.</summary>
+    /// <inheritdoc cref="Backward" path="/param"/>
+    public void AddGradients(Tensor gradient_RO, Tensor x_RI)
+    {
         using var transposed_OR = gradient_RO.t();
         using var bias_O = ColumnSum(gradient_RO);
         parameters.GradientOf(name + ".weight").addmm_(transposed_OR, x_RI);
         parameters.GradientOf(name + ".bias").add_(bias_O, One);
-        return gradient_RO.mm(_weight_OI);
     }
 
     private static Tensor ColumnSum(Tensor x_RO)

@@ -31,27 +31,32 @@ public static class TransformerParameters
         new("image.token", ParameterKind.Embedding, 0, config.EmbeddingDeviation, config.ImageVocabulary, config.Width),
         new("image.row", ParameterKind.Embedding, 0, config.EmbeddingDeviation, config.GridSize, config.Width),
         new("image.column", ParameterKind.Embedding, 0, config.EmbeddingDeviation, config.GridSize, config.Width),
-        .. Enumerable.Range(0, config.Layers).SelectMany(layer => Resblocks(config, Layer(layer))),
+        .. Enumerable.Range(0, config.Layers).SelectMany(layer => OfLayer(config.Layers, config.Width, Layer(layer))),
         .. Norm("norm", config.Width),
         new("text.unembedding", ParameterKind.FullPrecisionWeight, 0, config.UnembeddingDeviation, config.TextVocabulary, config.Width),
         new("image.unembedding", ParameterKind.FullPrecisionWeight, 0, config.UnembeddingDeviation, config.ImageVocabulary, config.Width),
     ];
 
-    private static IEnumerable<ParameterSpec> Resblocks(TransformerConfig config, string prefix)
+    /// <summary>The parameters of a layer of any stack of the same resblocks.</summary>
+    /// <param name="layers">Layers of the stack.</param>
+    /// <param name="width">Its width.</param>
+    /// <param name="prefix">What their names begin with.</param>
+    internal static IEnumerable<ParameterSpec> OfLayer(int layers, int width, string prefix)
     {
-        var residual = 1 / Math.Sqrt(2.0 * config.Layers);
+        var residual = 1 / Math.Sqrt(2.0 * layers);
         return
         [
-            .. Norm(prefix + "attention.norm", config.Width),
-            .. Linear(prefix + "attention.qkv", config.Width, 3 * config.Width, 1),
-            .. Linear(prefix + "attention.output", config.Width, config.Width, residual),
-            .. Norm(prefix + "mlp.norm", config.Width),
-            .. Linear(prefix + "mlp.up", config.Width, 4 * config.Width, 1),
-            .. Linear(prefix + "mlp.down", 4 * config.Width, config.Width, residual),
+            .. Norm(prefix + "attention.norm", width),
+            .. Linear(prefix + "attention.qkv", width, 3 * width, 1),
+            .. Linear(prefix + "attention.output", width, width, residual),
+            .. Norm(prefix + "mlp.norm", width),
+            .. Linear(prefix + "mlp.up", width, 4 * width, 1),
+            .. Linear(prefix + "mlp.down", 4 * width, width, residual),
         ];
     }
 
-    private static IEnumerable<ParameterSpec> Norm(string name, int width) =>
+    /// <summary>Gain and bias of a layer normalisation.</summary>
+    internal static IEnumerable<ParameterSpec> Norm(string name, int width) =>
     [
         new(name + ".gain", ParameterKind.Gain, 1, 0, width),
         new(name + ".bias", ParameterKind.Bias, 0, 0, width),

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Dalle.Model.Training;
 
-/// <summary>The parameters of a network in training, their optimiser and their moving average: what the trainers of both stages have in common (<see cref="IShardedTrainer"/>).</summary>
+/// <summary>The parameters of a network in training, their optimiser and their moving average: what the trainers of all stages have in common (<see cref="IShardedTrainer"/>).</summary>
 /// <remarks>Used only on its device's thread.</remarks>
 internal sealed class TrainedParameters : IDisposable
 {

@@ -33,6 +33,7 @@ public static class WorkersHosting
         silo.Services.AddSingleton<IStage, DiscreteVaeStage>();
         silo.Services.AddSingleton<IStage, EncodeStage>();
         silo.Services.AddSingleton<IStage, PriorStage>();
+        silo.Services.AddSingleton<IStage, RerankerStage>();
         silo.Services.AddSingleton<IStage, PublishStage>();
         return silo;
     }

@@ -2,6 +2,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Sampling;
 
 namespace Dalle.Workers.Models;
@@ -13,13 +14,16 @@ public sealed record ModelConfig
 
     public required TransformerConfig Transformer { get; init; }
 
+    /// <summary>The reranker's shape; null where the model has none, as on cards written before there were any.</summary>
+    public RerankerConfig? Reranker { get; init; }
+
     /// <summary>What the prior is sampled in.</summary>
     public required Precision Precision { get; init; }
 
     /// <summary>How tokens are drawn where a request does not say.</summary>
     public required SamplingSettings Sampling { get; init; }
 
-    /// <summary>The numbers of a preset.</summary>
+    /// <summary>The numbers of a preset, without a reranker: whether there is one is the job's choice.</summary>
     public static ModelConfig Of(Preset preset) => new()
     {
         DiscreteVae = preset.DiscreteVae, Transformer = preset.Transformer, Precision = preset.PriorTraining.Precision, Sampling = preset.Sampling,

@@ -15,11 +15,15 @@ public static class ModelFolder
     /// <summary>Averaged weights of the prior.</summary>
     public const string Prior = "prior.safetensors";
 
+    /// <summary>Averaged weights of the reranker, in models that have one.</summary>
+    public const string Reranker = "reranker.safetensors";
+
     /// <summary>What the files do not say of themselves: name, preset and figures, and what the model is built from, as JSON.</summary>
     public const string Card = "model.json";
 
-    /// <summary>All files, the card last.</summary>
-    public static IReadOnlyList<string> Files { get; } = [DiscreteVae, Prior, BpeVocabulary.TokensFile, BpeVocabulary.MergesFile, Card];
+    /// <summary>The files of a model, the card last.</summary>
+    public static IReadOnlyList<string> FilesOf(ModelConfig config) =>
+        [DiscreteVae, Prior, .. (string[])(config.Reranker is null ? [] : [Reranker]), BpeVocabulary.TokensFile, BpeVocabulary.MergesFile, Card];
 
     /// <summary>Writes the card, and makes the manifest of the folder as it then is: with the SHA-256 of every file.</summary>
     /// <param name="store">Where the folder is.</param>
@@ -28,7 +32,7 @@ public static class ModelFolder
     public static ModelManifest Seal(ArtifactStore store, ModelManifest model, ModelConfig config)
     {
         store.WriteJson($"{model.Path}/{Card}", new ModelCard { Name = model.Name, Preset = model.Preset, JobId = model.JobId, Metrics = model.Metrics, Config = config });
-        return model with { Files = Files.ToDictionary(file => file, file => Hash(store, $"{model.Path}/{file}")) };
+        return model with { Files = FilesOf(config).ToDictionary(file => file, file => Hash(store, $"{model.Path}/{file}")) };
     }
 
     /// <summary>Lets a folder through whose files are those that were published.</summary>
@@ -55,6 +59,7 @@ public static class ModelFolder
         var config = card.Config ?? ModelConfig.Of(Preset.Find(card.Preset));
         config.DiscreteVae.Validate();
         config.Transformer.Validate();
+        config.Reranker?.Validate();
         config.Sampling.Validate();
         return config;
     }

@@ -3,6 +3,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 
 namespace Dalle.Workers.Training;
 
@@ -37,6 +38,10 @@ internal sealed record JobPlan
         Updates = spec.PriorUpdates ?? Preset.PriorTraining.Updates,
         Precision = OfJob(Preset.PriorTraining.Precision),
     };
+
+    /// <summary>How the reranker is trained; null where none is: the job is not to, or its preset has none.</summary>
+    public RerankerTraining? RerankerTraining(TrainingSpec spec) => Preset is not { Reranker: not null, RerankerTraining: { } training } || spec.RerankerUpdates == 0 ? null
+        : (spec.RerankerUpdates is { } updates ? training.WithUpdates(updates) : training) with { Precision = OfJob(training.Precision) };
 
     private Precision OfJob(Precision ofPreset) => ofPreset == Precision.Float32 ? ofPreset : HalfPrecision;
 }

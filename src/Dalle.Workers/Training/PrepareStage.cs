@@ -17,7 +17,7 @@ internal sealed class PrepareStage : IStage
         BatchRows.RequireForEachWorker(context);
 
         // A graphics card that is too small refuses by itself. What a silo gets at least is one ordinal.
-        foreach (var stage in context.DeviceType == DeviceType.CPU ? (TrainingStage[])[TrainingStage.DiscreteVae, TrainingStage.Prior] : [])
+        foreach (var stage in TrainingStages.Of(context.Spec).Where(stage => stage.Trains() && context.DeviceType == DeviceType.CPU))
         {
             TrainingMemory.Require(context.Preset, stage, context.Spec.ThreadsPerWorker, context.Spec.Shards, ordinals: 1, AvailableMemory());
         }

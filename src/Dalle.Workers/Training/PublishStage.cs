@@ -1,8 +1,8 @@
 using Dalle.Contracts.Models;
 using Dalle.Contracts.Training;
-using Dalle.Data.Tokenization;
 using Dalle.Model.DiscreteVae;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Models;
 
@@ -17,7 +17,8 @@ internal sealed class PublishStage : IStage
     {
         var (store, preset) = (context.Folder.Store, context.Preset);
         var path = ArtifactKey.Join("models", context.Spec.Model, context.JobId);
-        foreach (var file in new[] { ModelFolder.DiscreteVae, ModelFolder.Prior, BpeVocabulary.TokensFile, BpeVocabulary.MergesFile })
+        var config = ModelConfig.Of(preset) with { Reranker = store.Exists(context.Folder.File(ModelFolder.Reranker)) ? preset.Reranker : null };
+        foreach (var file in ModelFolder.FilesOf(config).Where(file => file != ModelFolder.Card))
         {
             using var source = store.Open(context.Folder.File(file));
             store.Write($"{path}/{file}", source.CopyTo);
@@ -31,11 +32,12 @@ internal sealed class PublishStage : IStage
             Published = context.Clock.GetUtcNow(),
             ImageSize = preset.DiscreteVae.ImageSize,
             GridSize = preset.DiscreteVae.GridSize,
-            Parameters = DiscreteVae.Declare(preset.DiscreteVae).Sum(spec => spec.Count) + TransformerParameters.Declare(preset.Transformer).Sum(spec => spec.Count),
+            Parameters = new[] { DiscreteVae.Declare(config.DiscreteVae), TransformerParameters.Declare(config.Transformer), config.Reranker is null ? [] : RerankerParameters.Declare(config.Reranker) }
+                .Sum(specs => specs.Sum(spec => spec.Count)),
             JobId = context.JobId,
             Metrics = context.Lease.Metrics,
         };
-        var model = ModelFolder.Seal(store, manifest, ModelConfig.Of(preset));
+        var model = ModelFolder.Seal(store, manifest, config);
         context.Folder.DeleteCheckpoints();
         return Task.FromResult<WorkerReport>(new DoneReport(model));
     }

@@ -4,6 +4,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
 using Dalle.Workers.Shards;
@@ -57,6 +58,9 @@ internal sealed class StageContext(StageLease lease, JobSilo key, JobFolder fold
 
     /// <summary>How the prior is trained in this job.</summary>
     public PriorTraining PriorTraining => _plan.PriorTraining(Spec);
+
+    /// <summary>How the reranker is trained in this job; null where none is.</summary>
+    public RerankerTraining? RerankerTraining => _plan.RerankerTraining(Spec);
 
     /// <summary>Keeps the plan for all stages, once for the whole job.</summary>
     /// <param name="dataset">The dataset that they are to find again.</param>

@@ -21,6 +21,11 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
 
     public async Task<WorkerReport> Run(StageContext context, CancellationToken cancellationToken)
     {
+        if (!HasWork(context))
+        {
+            return new DoneReport();
+        }
+
         var (grid, rows) = Place(context);
         var open = await Open(context, rows, reuse: context.Lease.Snapshot is not null, cancellationToken);
         var goesOn = false;
@@ -45,6 +50,11 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
 
     public async Task Prepare(StageContext context, CancellationToken cancellationToken)
     {
+        if (!HasWork(context))
+        {
+            return;
+        }
+
         var (grid, rows) = Place(context);
         var open = await Open(context, rows, reuse: true, cancellationToken);
         try
@@ -60,6 +70,9 @@ internal abstract class TrainingLoopStage<TSource, TBatch> : IStage
 
         await context.Shards.Keep(open);
     }
+
+    /// <summary>Whether the job has such a network at all; without one the stage is done at once.</summary>
+    protected virtual bool HasWork(StageContext context) => true;
 
     /// <summary>The network's declaration.</summary>
     protected abstract IReadOnlyList<ParameterSpec> Declare(StageContext context);

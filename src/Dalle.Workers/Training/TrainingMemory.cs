@@ -4,6 +4,7 @@ using Dalle.Model.DiscreteVae;
 using Dalle.Model.Parameters;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Training;
 
 namespace Dalle.Workers.Training;
@@ -20,17 +21,21 @@ internal static class TrainingMemory
     /// Activations come on top, and of several workers on a silo what they keep apart.
     /// </summary>
     /// <param name="preset">The networks.</param>
-    /// <param name="stage">Which of them: the discrete VAE or the prior.</param>
+    /// <param name="stage">Which of them; a reranker takes nothing where the preset has none.</param>
     /// <param name="threads">The job's libtorch threads.</param>
     /// <param name="shards">Ordinals of a replica.</param>
     /// <param name="ordinals">Those of them that the silo has.</param>
     public static double Need(Preset preset, TrainingStage stage, int threads, int shards = 1, int ordinals = 1)
     {
-        var (specs, optimizer) = stage == TrainingStage.Prior
-            ? (TransformerParameters.Declare(preset.Transformer), preset.PriorTraining.Optimizer)
-            : (DiscreteVae.Declare(preset.DiscreteVae), preset.DiscreteVaeTraining.Optimizer);
+        var (specs, moments) = stage switch
+        {
+            TrainingStage.Prior => (TransformerParameters.Declare(preset.Transformer), preset.PriorTraining.Optimizer.Moments),
+            TrainingStage.Reranker when preset is { Reranker: { } reranker, RerankerTraining: { } training } => (RerankerParameters.Declare(reranker), training.Optimizer.Moments),
+            TrainingStage.DiscreteVae => (DiscreteVae.Declare(preset.DiscreteVae), preset.DiscreteVaeTraining.Optimizer.Moments),
+            _ => ([], MomentFormat.Float32),
+        };
         var count = specs.Sum(spec => spec.Count);
-        var coded = optimizer.Moments == MomentFormat.Paper16 ? specs.Where(spec => spec.Kind == ParameterKind.Weight).Sum(spec => spec.Count) : 0;
+        var coded = moments == MomentFormat.Paper16 ? specs.Where(spec => spec.Kind == ParameterKind.Weight).Sum(spec => spec.Count) : 0;
         var state = (4.0 * count * sizeof(float)) - (2.0 * coded * (sizeof(float) - sizeof(short)));
         if (ordinals == shards)
         {

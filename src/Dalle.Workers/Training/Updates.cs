@@ -70,10 +70,12 @@ internal readonly record struct BatchRows(int First, int Count)
         return new(first, end - first);
     }
 
+    /// <remarks>Of the reranker's batches a worker needs two rows: it learns by telling them apart.</remarks>
     /// <exception cref="InvalidDataException">The job has more workers than a batch has rows.</exception>
     public static void RequireForEachWorker(StageContext context)
     {
-        var (workers, batch) = (context.Lease.Placement.Workers, Math.Min(context.DiscreteVaeTraining.BatchSize, context.PriorTraining.BatchSize));
+        var workers = context.Lease.Placement.Workers;
+        var batch = new[] { context.DiscreteVaeTraining.BatchSize, context.PriorTraining.BatchSize, (context.RerankerTraining?.BatchSize ?? int.MaxValue) / 2 }.Min();
         if (workers > batch)
         {
             throw new InvalidDataException(

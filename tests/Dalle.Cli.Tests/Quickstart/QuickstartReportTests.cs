@@ -9,9 +9,10 @@ public sealed class QuickstartReportTests
 {
     /// <summary>Other programs read this file: the names are a promise.</summary>
     [Theory]
-    [InlineData("seconds", "total", "dvae", "encode", "prior", "generate")]
+    [InlineData("seconds", "total", "dvae", "encode", "prior", "reranker", "generate")]
     [InlineData("dvae", "updates", "psnr", "perplexity", "codes")]
     [InlineData("prior", "updates", "imageLoss", "textLoss", "tokensPerSecond")]
+    [InlineData("reranker", "updates", "imageToText", "textToImage", "batchSize")]
     [InlineData("zeroShot", "captions", "accuracy")]
     [InlineData("seen", "captions", "accuracy")]
     public void Json_HasThePromisedNumbers(string section, params string[] names)
@@ -35,9 +36,10 @@ public sealed class QuickstartReportTests
         return JsonDocument.Parse(Terminal.ToJson(new QuickstartReport
         {
             Preset = "tiny",
-            Seconds = new(1, 2, 3, 4, 5, 6),
+            Seconds = new(1, 2, 3, 4, 5, 6, 7),
             Dvae = new(3000, 26.4, 140, 223),
             Prior = new(800, 1.5, 0.5, 18_000),
+            Reranker = new(400, 0.5, 0.5, 32),
             ZeroShot = rates,
             Seen = rates,
             Images = [new("a large red triangle", 7, "a.png")],

@@ -12,7 +12,7 @@ namespace Dalle.Cli.Tests.Quickstart;
 public sealed class QuickstartRunTests : IDisposable
 {
     /// <summary>One thread here and below: two would wait for each other on a busy machine.</summary>
-    private static readonly TrainingSpec Spec = QuickstartRun.SpecOf("test") with { DiscreteVaeUpdates = 40, PriorUpdates = 30, ThreadsPerWorker = 1 };
+    private static readonly TrainingSpec Spec = QuickstartRun.SpecOf("test") with { DiscreteVaeUpdates = 40, PriorUpdates = 30, RerankerUpdates = 20, ThreadsPerWorker = 1 };
 
     private readonly TemporaryFolder _folder = new();
 
@@ -75,7 +75,7 @@ public sealed class QuickstartRunTests : IDisposable
     private static void CheckFigures(JsonElement report)
     {
         Assert.Equal(Spec.Preset, report.GetProperty("preset").GetString());
-        Assert.All(["total", "dvae", "encode", "prior", "generate", "evaluate"], stage => AssertAboveZero(report, "seconds", stage));
+        Assert.All(["total", "dvae", "encode", "prior", "reranker", "generate", "evaluate"], stage => AssertAboveZero(report, "seconds", stage));
 
         Assert.Equal(40, report.GetProperty("dvae").GetProperty("updates").GetInt32());
         AssertAboveZero(report, "dvae", "psnr");
@@ -85,6 +85,9 @@ public sealed class QuickstartRunTests : IDisposable
 
         Assert.Equal(30, report.GetProperty("prior").GetProperty("updates").GetInt32());
         Assert.All(["imageLoss", "textLoss", "tokensPerSecond"], name => AssertAboveZero(report, "prior", name));
+
+        Assert.Equal(20, report.GetProperty("reranker").GetProperty("updates").GetInt32());
+        Assert.All(["imageToText", "textToImage"], name => Assert.InRange(Number(report, "reranker", name), 0, 1));
 
         Assert.All(["zeroShot", "seen"], kind =>
         {

@@ -38,6 +38,7 @@ public sealed class TrainingLogTests : IDisposable
         Send(new StageStarted(TrainingStage.DiscreteVae, 500, 3000));
         Send(new DiscreteVaeEvaluated { Step = 500, Psnr = 20.06, CodesInUse = 9, CodebookSize = 256 });
         Send(new DiscreteVaeEvaluated { Step = 750, Psnr = 21, CodesInUse = 9, CodebookSize = 256, OfTrainingPictures = true });
+        Send(new RerankerEvaluated { Step = 100, ImageToText = 0.625, TextToImage = 0.5, Pairs = 256, BatchSize = 32 });
         Send(new PhaseChanged(TrainingPhase.Failed, "the loss is not finite"));
         Send(new ModelPublished("demo"));
 
@@ -45,7 +46,8 @@ public sealed class TrainingLogTests : IDisposable
             [
                 "job running", "tokenizer started", "tokenizer done in 0:02",
                 "warning: the checkpoint of dvae 1,000 cannot be read, so an older one is taken: the file is cut off", "dvae goes on from update 500 of 3,000",
-                "dvae 500: held-out psnr 20.1 dB  codes 9/256", "dvae 750: training psnr 21.0 dB  codes 9/256", "job failed: the loss is not finite", "model demo published",
+                "dvae 500: held-out psnr 20.1 dB  codes 9/256", "dvae 750: training psnr 21.0 dB  codes 9/256",
+                "reranker 100: held-out pairs found among 32: text 63 %  pictures 50 %", "job failed: the loss is not finite", "model demo published",
             ],
             Lines);
     }

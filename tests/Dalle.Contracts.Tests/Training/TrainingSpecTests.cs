@@ -16,6 +16,8 @@ public sealed class TrainingSpecTests
         { "CheckpointEvery", Good with { CheckpointEvery = 0 } },
         { "KeepCheckpoints", Good with { KeepCheckpoints = 0 } },
         { "ThreadsPerWorker", Good with { ThreadsPerWorker = 0 } },
+        { "CompressionRank", Good with { CompressionRank = -1 } },
+        { "RerankerUpdates", Good with { RerankerUpdates = -1 } },
     };
 
     [Fact]

@@ -95,6 +95,7 @@ public sealed class RandomKillTests(ITestOutputHelper output) : IAsyncDisposable
         {
             DiscreteVaeStepCompleted done => done.Step >= (first ??= done.Step) + updates,
             PriorStepCompleted done => done.Step >= (first ??= done.Step) + updates,
+            RerankerStepCompleted done => done.Step >= (first ??= done.Step) + updates,
             StageStarted started => started.FromStep < first,
             _ => false,
         }) is not null;

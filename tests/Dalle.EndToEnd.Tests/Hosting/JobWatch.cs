@@ -18,6 +18,8 @@ internal sealed class JobWatch(DalleClient client, string job)
         Assert.Equal(steps.Order(), steps);
         steps = [.. events.OfType<PriorStepCompleted>().Select(step => step.Step)];
         Assert.Equal(steps.Order(), steps);
+        steps = [.. events.OfType<RerankerStepCompleted>().Select(step => step.Step)];
+        Assert.Equal(steps.Order(), steps);
     }
 
     /// <summary>Reads up to and with the first that is wanted.</summary>

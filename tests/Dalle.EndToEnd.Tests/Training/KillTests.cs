@@ -36,17 +36,19 @@ public sealed class KillTests(UndisturbedRun undisturbed, ITestOutputHelper outp
     [Fact]
     public async Task KilledOnTwoThreads_GoesOnByItself_ToTheSameBytes()
     {
-        var spec = UndisturbedRun.Spec with { ThreadsPerWorker = 2, DiscreteVaeUpdates = 60, PriorUpdates = 60, CheckpointEvery = 5 };
+        var spec = UndisturbedRun.Spec with { ThreadsPerWorker = 2, DiscreteVaeUpdates = 60, PriorUpdates = 60, RerankerUpdates = 150, CheckpointEvery = 5 };
         var expected = await UndisturbedRun.Of(spec);
 
         await KillAfter(next => next is CheckpointWritten { Checkpoint: { Stage: TrainingStage.DiscreteVae, Step: >= 10 } }, begin: spec);
         var inVae = await KillAfter(next => next is CheckpointWritten { Checkpoint: { Stage: TrainingStage.Prior, Step: >= 10 } });
+        var inPrior = await KillAfter(next => next is CheckpointWritten { Checkpoint: { Stage: TrainingStage.Reranker, Step: >= 10 } });
         await using var silo = await SiloProcess.Start(_folder.FullName);
-        var inPrior = await silo.Watch(UndisturbedRun.Job, next => next is StageStarted);
+        var inReranker = await silo.Watch(UndisturbedRun.Job, next => next is StageStarted);
         var model = await silo.Finish(UndisturbedRun.Job);
 
         AssertWentOn(inVae, TrainingStage.DiscreteVae, 10);
         AssertWentOn(inPrior, TrainingStage.Prior, 10);
+        AssertWentOn(inReranker, TrainingStage.Reranker, 10);
         expected.AssertSame(_folder.FullName, model.Path);
     }
 

@@ -35,7 +35,7 @@ public abstract class ScriptedJob(GrainCluster cluster) : IClassFixture<GrainClu
     protected async Task StartAt(TrainingStage stage)
     {
         await Job.Start(Spec, Token);
-        for (var before = TrainingStage.Prepare; before < stage; before++)
+        foreach (var before in TrainingStages.InOrder.TakeWhile(before => before != stage))
         {
             Done(before);
         }
@@ -47,7 +47,7 @@ public abstract class ScriptedJob(GrainCluster cluster) : IClassFixture<GrainClu
 
     protected void DoneFrom(TrainingStage first)
     {
-        for (var stage = first; stage <= TrainingStage.Publish; stage++)
+        foreach (var stage in TrainingStages.InOrder.SkipWhile(stage => stage != first))
         {
             Done(stage);
         }
@@ -75,6 +75,8 @@ public abstract class ScriptedJob(GrainCluster cluster) : IClassFixture<GrainClu
         StageCompleted e => $"{e.Stage} done",
         DiscreteVaeEvaluated e => $"psnr {e.Psnr}",
         PriorStepCompleted e => $"prior {e.Step}",
+        RerankerStepCompleted e => $"reranker {e.Step}",
+        RerankerEvaluated e => $"found {e.ImageToText}",
         CheckpointWritten e => $"checkpoint {e.Checkpoint.Step}",
         ModelPublished e => $"published {e.Model}",
         _ => item.GetType().Name,

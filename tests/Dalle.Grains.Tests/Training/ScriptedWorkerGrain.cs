@@ -116,7 +116,7 @@ public static class WorkerScripts
 
     /// <summary>The script of a lease on a silo: the job's, unless several silos run it.</summary>
     public static WorkerScript Of(JobSilo host, StageLease lease) =>
-        lease is { Stage: TrainingStage.DiscreteVae or TrainingStage.Prior, Placement.Hosts.Count: > 1 } ? Of(host).Worker : Of(host.Job);
+        lease.Stage.Trains() && lease.Placement.Hosts.Count > 1 ? Of(host).Worker : Of(host.Job);
 
     /// <summary>Jobs that have had their newest lease on a silo.</summary>
     public static int On(string silo) => All.Values.Count(script => script.Silo?.ToParsableString() == silo);

@@ -35,15 +35,16 @@ public sealed class SeveralSilosTests(GrainCluster cluster) : SharedJob(cluster)
         Done(TrainingStage.Encode);
         var prior = await NextLease(leader, follower);
         SayOnAll(prior, new DoneReport());
+        SayOnAll(await NextLease(leader, follower), new DoneReport());
         Done(TrainingStage.Publish);
         var events = await Watch();
 
         Assert.Equal(
-            $"Running, Prepare done, Tokenizer done, checkpoint 3, checkpoint 5, DiscreteVae done, Encode done, Prior done, Publish done, published {Spec.Model}, Completed",
+            $"Running, Prepare done, Tokenizer done, checkpoint 3, checkpoint 5, DiscreteVae done, Encode done, Prior done, Reranker done, Publish done, published {Spec.Model}, Completed",
             Text(events.Where(item => item is not WorkersPlaced)));
         Assert.Equal([TrainingStage.Prepare, TrainingStage.Tokenizer, TrainingStage.Encode, TrainingStage.Publish], Script.Leases.Select(lease => lease.Stage));
         Assert.All(Script.Leases, lease => Assert.Equal(leader, lease.Placement.Leader.Silo));
-        Assert.Equal([1, 2, 3, 4, 5, 6], Script.Leases.Concat(Host(follower).Worker.Leases).Select(lease => lease.Epoch).Order());
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7], Script.Leases.Concat(Host(follower).Worker.Leases).Select(lease => lease.Epoch).Order());
     }
 
     [Fact]

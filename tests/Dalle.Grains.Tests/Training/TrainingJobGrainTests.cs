@@ -20,29 +20,50 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
         Done(TrainingStage.Encode);
         Script.Say(new ProgressReport(new PriorStepCompleted { Step = 30, Updates = 30, ImageLoss = 2.5 }));
         Done(TrainingStage.Prior);
+        Script.Say(
+            new ProgressReport(new RerankerStepCompleted { Step = 40, Updates = 40, Temperature = 0.05 }), new ProgressReport(new RerankerEvaluated { Step = 40, ImageToText = 0.5, TextToImage = 0.25 }));
+        Done(TrainingStage.Reranker);
         Done(TrainingStage.Publish);
 
         var events = await Watch();
 
         Assert.Equal(
             "Running, Prepare 9/9, Prepare done, Tokenizer done, DiscreteVae from 0, checkpoint 10, psnr 21, DiscreteVae done, Encode done, "
-            + $"prior 30, Prior done, Publish done, published {Spec.Model}, Completed",
+            + $"prior 30, Prior done, reranker 40, found 0.5, Reranker done, Publish done, published {Spec.Model}, Completed",
             Text(events));
-        Assert.Equal(Enum.GetValues<TrainingStage>(), Script.Leases.Select(lease => lease.Stage));
-        Assert.Equal([1, 2, 3, 4, 5, 6], Script.Leases.Select(lease => lease.Epoch));
+        Assert.Equal(TrainingStages.InOrder, Script.Leases.Select(lease => lease.Stage));
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7], Script.Leases.Select(lease => lease.Epoch));
         Assert.All(Script.Leases, lease => Assert.Equal((Spec, null), (lease.Spec, lease.Checkpoint)));
         Assert.Equal((21, 2.5), (Script.Leases.Last().Metrics["psnr"], Script.Leases.Last().Metrics["imageLoss"]));
+        Assert.Equal((0.5, 0.25, 0.05), (Script.Leases.Last().Metrics["imageToText"], Script.Leases.Last().Metrics["textToImage"], Script.Leases.Last().Metrics["rerankerTemperature"]));
         Assert.Equal(Spec.Model, (await Cluster.Grains.GetGrain<IModelCatalogGrain>(0).Get(Spec.Model, Token)).Name);
         var status = await Job.GetStatus(Token);
         Assert.Equal((TrainingPhase.Completed, TrainingStage.Publish, null, null), (status.Phase, status.Stage, status.Checkpoint, status.Failure));
+        Assert.Equal((40, 0.25), (status.Reranker?.Step, status.Retrieval?.TextToImage));
         Assert.Equal(Enum.GetValues<TrainingStage>(), status.StageSeconds.Keys.Order());
         Assert.Contains(JobId, await Cluster.Grains.GetGrain<IClusterGrain>(0).ListJobs(Token));
+    }
+
+    [Fact]
+    public async Task Job_ThatIsToTrainNoReranker_LeavesItsStageOut()
+    {
+        await Job.Start(Spec with { RerankerUpdates = 0 }, Token);
+        foreach (var stage in TrainingStages.Of(Spec with { RerankerUpdates = 0 }))
+        {
+            Done(stage);
+        }
+
+        await Watch();
+
+        Assert.Equal(TrainingStages.InOrder.Where(stage => stage != TrainingStage.Reranker), Script.Leases.Select(lease => lease.Stage));
+        Assert.Equal(TrainingPhase.Completed, (await Job.GetStatus(Token)).Phase);
     }
 
     [Theory]
     [InlineData(TrainingStage.Prepare)]
     [InlineData(TrainingStage.DiscreteVae)]
     [InlineData(TrainingStage.Prior)]
+    [InlineData(TrainingStage.Reranker)]
     [InlineData(TrainingStage.Publish)]
     public async Task Pause_ThenResume_GoesOnWithTheStage_FromTheCheckpointOfThePause(TrainingStage stage)
     {
@@ -147,7 +168,7 @@ public sealed class TrainingJobGrainTests(GrainCluster cluster) : ScriptedJob(cl
         var taken = asked[Array.IndexOf(refused, null)];
         Assert.Equal(7, refused.OfType<InvalidRequestException>().Count());
         Assert.All(Script.Leases, lease => Assert.Equal(taken, lease.Spec));
-        Assert.Equal(6, Script.Leases.Count);
+        Assert.Equal(TrainingStages.InOrder.Count, Script.Leases.Count);
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class TrainingJobStateTests
             state = state.CompleteStage();
         }
 
-        Assert.Equal(Enum.GetValues<TrainingStage>(), stages);
+        Assert.Equal(TrainingStages.InOrder, stages);
         Assert.Equal(TrainingPhase.Completed, state.Phase);
     }
 
@@ -108,6 +108,12 @@ public sealed class TrainingJobStateTests
     public void Metrics_SayWhichPicturesWereMeasured(bool ofTrainingPictures, string name) =>
         Assert.Equal(name, Assert.Single(
             Running.Observe(new DiscreteVaeEvaluated { OfTrainingPictures = ofTrainingPictures }).Metrics.Keys, key => key.EndsWith("snr", StringComparison.OrdinalIgnoreCase)));
+
+    [Theory]
+    [InlineData(false, "imageToText")]
+    [InlineData(true, "trainingImageToText")]
+    public void Metrics_SayWhichPairsWereFound(bool ofTrainingPictures, string name) =>
+        Assert.Equal(0.75, Running.Observe(new RerankerEvaluated { ImageToText = 0.75, OfTrainingPictures = ofTrainingPictures }).Metrics[name]);
 
     [Fact]
     public void Status_OfAJobThatWasNeverStarted_IsNotFound() => Assert.Throws<NotFoundException>(() => new TrainingJobState().Status("j"));

@@ -98,6 +98,6 @@ public sealed class TrainingJobWatchTests(GrainCluster cluster) : ScriptedJob(cl
         var events = await Watch();
 
         Assert.Equal(512, events.Count);
-        Assert.EndsWith("prior 600, Prior done, Publish done, " + $"published {Spec.Model}, Completed", Text(events), StringComparison.Ordinal);
+        Assert.EndsWith("prior 600, Prior done, Reranker done, Publish done, " + $"published {Spec.Model}, Completed", Text(events), StringComparison.Ordinal);
     }
 }

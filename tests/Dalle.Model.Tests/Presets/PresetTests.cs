@@ -1,5 +1,6 @@
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Model.Sampling;
 using Network = Dalle.Model.DiscreteVae.DiscreteVae;
 
@@ -32,6 +33,23 @@ public sealed class PresetTests
     public void Declare_Prior_HasTheApprovedNamesAndShapes(string name) => ApprovedText.Matches(
         $"Presets/{name}.prior.txt",
         TransformerParameters.Declare(Preset.Find(name).Transformer).Select(spec => $"{spec.Name} [{string.Join(", ", spec.Shape)}]"));
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Declare_Reranker_HasTheApprovedNamesAndShapes(string name) => ApprovedText.Matches(
+        $"Presets/{name}.reranker.txt",
+        RerankerParameters.Declare(Preset.Find(name).Reranker!).Select(spec => $"{spec.Name} [{string.Join(", ", spec.Shape)}]"));
+
+    [Fact]
+    public void Validate_OfARerankerThatFitsNotTheOthers_OrIsHalfThere_SaysSo()
+    {
+        Assert.Contains("text tokens of 11", Message(Preset.Tiny with { Reranker = Preset.Tiny.Reranker! with { TextVocabulary = 11 } }), StringComparison.Ordinal);
+        Assert.Contains("a shape alone", Message(Preset.Tiny with { RerankerTraining = null }), StringComparison.Ordinal);
+        Assert.Contains("training alone", Message(Preset.Tiny with { Reranker = null }), StringComparison.Ordinal);
+        (Preset.Tiny with { Reranker = null, RerankerTraining = null }).Validate();
+
+        static string Message(Preset preset) => Assert.Throws<ArgumentException>(preset.Validate).Message;
+    }
 
     // Twelve billion in all: the layers' 12 d^2 + 13 d each, then embeddings, unembeddings and the last normalisation.
     [Fact]
@@ -76,6 +94,16 @@ public sealed class PresetTests
         + "TextLossWeight = 0.125, AverageEvery = 25, AverageDecay = 0.99, "
         + "BpeDropout = 0.1, CaptionDropout = 0, StartFromCodebook = False, Recompute = True, Precision = BFloat16 }",
         Preset.Find(name).PriorTraining.ToString());
+
+    // The paper does not say how its contrastive model was trained: this is CLIP's table 18.
+    [Theory]
+    [MemberData(nameof(PaperNames))]
+    public void RerankerOfAPaperPreset_IsTrainedAsClip(string name) => Assert.Equal(
+        "RerankerTraining { "
+        + "Updates = 390000, BatchSize = 32768, LearningRate = 0.0005, WarmUp = 2000, "
+        + "Optimizer = AdamWConfig { Beta1 = 0.9, Beta2 = 0.98, Epsilon = 1E-06, WeightDecay = 0.2, VarianceClip = Infinity, GradientClip = Infinity, Moments = Float32 }, "
+        + "AverageDecay = 0.999, Recompute = True, Precision = BFloat16 }",
+        Preset.Find(name).RerankerTraining!.ToString());
 
     [Theory]
     [InlineData("dalle-12b", 3968, 62, 896)]

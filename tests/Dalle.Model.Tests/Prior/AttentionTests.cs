@@ -38,6 +38,25 @@ public sealed class AttentionTests
         AssertClose(dense.Backward(gradient, qkv, expected), tiled.Backward(gradient, qkv, actual), 5e-5);
     }
 
+    [Theory]
+    [InlineData(5, 16)]
+    [InlineData(16, 32)]
+    [InlineData(20, 48)]
+    [InlineData(64, 16)]
+    public void TiledAttention_OfAllToAll_EqualsDenseAttention(int length, int headWidth)
+    {
+        using var scope = NewDisposeScope();
+        using var untracked = no_grad();
+        using var generator = new Generator(5, CPU);
+        var qkv = randn(3 * length, 6 * headWidth, generator: generator);
+        var gradient = randn(3 * length, 2 * headWidth, generator: generator);
+        using var tiled = new TiledAttention(AttentionTiles.AllToAll(length), heads: 2, headWidth, length);
+        using var dense = new DenseAttention(length, heads: 2, headWidth, blocked_SS: null);
+        using Tape actual = new(), expected = new();
+        AssertClose(dense.Forward(qkv, expected), tiled.Forward(qkv, actual), 2e-5);
+        AssertClose(dense.Backward(gradient, qkv, expected), tiled.Backward(gradient, qkv, actual), 5e-5);
+    }
+
     [Fact]
     public void TiledAttention_InBFloat16_EqualsFloat32WithinItsRounding()
     {

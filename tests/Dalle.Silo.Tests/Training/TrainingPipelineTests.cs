@@ -10,7 +10,7 @@ public sealed class TrainingPipelineTests
 {
     private static readonly TrainingSpec Spec = new()
     {
-        Preset = "test", Dataset = "scenes", Model = "pipeline", Seed = 7, DiscreteVaeUpdates = 30, PriorUpdates = 30, CheckpointEvery = 10, ThreadsPerWorker = 1,
+        Preset = "test", Dataset = "scenes", Model = "pipeline", Seed = 7, DiscreteVaeUpdates = 30, PriorUpdates = 30, RerankerUpdates = 30, CheckpointEvery = 10, ThreadsPerWorker = 1,
     };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -24,18 +24,23 @@ public sealed class TrainingPipelineTests
         var events = await Finish(silo, "whole");
         var model = await Model(silo);
 
-        Assert.Equal(Enum.GetValues<TrainingStage>(), events.OfType<StageCompleted>().Select(e => e.Stage));
+        Assert.Equal(TrainingStages.InOrder, events.OfType<StageCompleted>().Select(e => e.Stage));
         Assert.Contains(events, e => e is CheckpointWritten { Checkpoint: { Stage: TrainingStage.DiscreteVae, Step: 10 } });
         Assert.Contains(events, e => e is DiscreteVaeEvaluated { Psnr: > 5 });
         Assert.Contains(events, e => e is PriorStepCompleted { Step: 30, ImageLoss: > 0 });
         Assert.Contains(events, e => e is SampleGridReady { Stage: TrainingStage.Prior, Png.Length: > 100 });
         Assert.Equal("test", model.Preset);
-        Assert.Equal(5, model.Files.Count);
+        Assert.Contains(events, e => e is RerankerStepCompleted { Step: 30, Loss: > 0, Temperature: > 0 });
+        Assert.Contains(events, e => e is RerankerEvaluated { Step: 30, Pairs: 256, BatchSize: 32, OfTrainingPictures: false });
+        Assert.Contains("reranker.safetensors", model.Files.Keys);
+        Assert.InRange(model.Metrics["imageToText"], 0, 1);
+        Assert.Equal(6, model.Files.Count);
     }
 
     [Theory]
     [InlineData(TrainingStage.DiscreteVae)]
     [InlineData(TrainingStage.Prior)]
+    [InlineData(TrainingStage.Reranker)]
     public async Task Job_PausedAndResumed_TrainsTheSameBytes(TrainingStage stage)
     {
         await using var silo = new RunningSilo();

@@ -22,9 +22,9 @@ public sealed class DamagedSamplesTests(WorkerCluster cluster) : IClassFixture<W
         var folder = await Import("damaged");
         Damage(folder, "train", new SceneDataset().ReadPicture(Damaged));
         var reports = new List<WorkerReport>();
-        for (var stage = TrainingStage.Prepare; stage <= TrainingStage.Publish; stage++)
+        foreach (var (epoch, stage) in TrainingStages.InOrder.Index())
         {
-            reports.AddRange(await cluster.Run("damaged", cluster.Lease(stage, (long)stage, folder), null, Token));
+            reports.AddRange(await cluster.Run("damaged", cluster.Lease(stage, epoch, folder), null, Token));
             Assert.IsType<DoneReport>(reports[^1]);
         }
 

@@ -95,6 +95,29 @@ public sealed class JobPlanTests : IDisposable
     }
 
     [Fact]
+    public void Spec_DecidesWhetherThereIsAReranker_AndItsUpdates()
+    {
+        Keep(_ => { });
+
+        Assert.Equal(Preset.Test.RerankerTraining!.Updates, Context().RerankerTraining!.Updates);
+        Assert.Equal(Preset.Test.RerankerTraining.WithUpdates(80) with { Precision = Precision.BFloat16.On(DeviceType.CPU) }, Context(spec => spec with { RerankerUpdates = 80 }).RerankerTraining);
+        Assert.Null(Context(spec => spec with { RerankerUpdates = 0 }).RerankerTraining);
+    }
+
+    [Fact]
+    public void JobOfAVersionWithoutRerankers_GoesOnWithoutOne()
+    {
+        Keep(plan =>
+        {
+            plan["preset"]!.AsObject().Remove("reranker");
+            plan["preset"]!.AsObject().Remove("rerankerTraining");
+        });
+
+        Assert.Null(Context().RerankerTraining);
+        Context().Preset.Validate();
+    }
+
+    [Fact]
     public void JobWithoutAPlan_GoesOnWithThePresetAsItIsNow_OnAnyDataset()
     {
         Assert.Equal(Preset.Test, Context().Preset);
@@ -174,7 +197,7 @@ public sealed class JobPlanTests : IDisposable
     [Fact]
     public async Task Prepare_OfAPresetThatFits_KeepsThePlan()
     {
-        var need = (long)Math.Max(TrainingMemory.Need(Preset.Test, TrainingStage.DiscreteVae, threads: 2), TrainingMemory.Need(Preset.Test, TrainingStage.Prior, threads: 2));
+        var need = (long)TrainingStages.InOrder.Where(stage => stage.Trains()).Max(stage => TrainingMemory.Need(Preset.Test, stage, threads: 2));
 
         await new PrepareStage { AvailableMemory = () => need }.Run(Context(), Token);
 

@@ -11,6 +11,7 @@ using Dalle.Data.TokenCache;
 using Dalle.Data.Tokenization;
 using Dalle.Model.Presets;
 using Dalle.Model.Prior;
+using Dalle.Model.Reranking;
 using Dalle.Tests.Shared;
 using Dalle.Workers.Artifacts;
 using Dalle.Workers.Devices;
@@ -67,6 +68,10 @@ public sealed class SampleLedgerTests : IDisposable
     public void Captions_AreUsedOnceInEveryPass_WhateverTheHosts(string history) => AssertAsOnOneHost(OfCaptions(history), OfCaptions($"1@0-{Updates}"));
 
     [Theory]
+    [MemberData(nameof(Histories))]
+    public void Pairs_AreUsedOnceInEveryPass_WhateverTheHosts(string history) => AssertAsOnOneHost(OfPairs(history), OfPairs($"1@0-{Updates}"), passes: 20);
+
+    [Theory]
     [InlineData(1, 1)]
     [InlineData(3, 1)]
     [InlineData(1, 8)]
@@ -76,14 +81,15 @@ public sealed class SampleLedgerTests : IDisposable
 
         Assert.Equal(OfPictures(history).Samples, OfPictures(history, replicas, shards).Samples);
         Assert.Equal(OfCaptions(history).Samples, OfCaptions(history, replicas, shards).Samples);
+        Assert.Equal(OfPairs(history).Samples, OfPairs(history, replicas, shards).Samples);
     }
 
-    private static void AssertAsOnOneHost(SampleLedger ledger, SampleLedger onOneHost)
+    private static void AssertAsOnOneHost(SampleLedger ledger, SampleLedger onOneHost, int passes = 10)
     {
-        var passes = ledger.Samples.Select(sample => sample.Number).Chunk(TrainingSamples).ToArray();
-        Assert.Equal(10, passes.Length);
-        Assert.All(passes[..^1], pass => Assert.Equal(Enumerable.Range(0, TrainingSamples), pass.Order()));
-        Assert.Distinct(passes[^1]);
+        var found = ledger.Samples.Select(sample => sample.Number).Chunk(TrainingSamples).ToArray();
+        Assert.Equal(passes, found.Length);
+        Assert.All(found[..^1], pass => Assert.Equal(Enumerable.Range(0, TrainingSamples), pass.Order()));
+        Assert.Distinct(found[^1]);
         Assert.Equal(onOneHost.Entries, ledger.Entries);
 
         // What is drawn of a sample is drawn anew in every pass, or that it is the same would say nothing.
@@ -132,11 +138,34 @@ public sealed class SampleLedgerTests : IDisposable
         }
     }
 
+    private SampleLedger OfPairs(string history, int replicas = 2, int shards = 2)
+    {
+        var context = Context(TrainingStage.Reranker, replicas, shards);
+        var (config, training) = (context.Preset.Reranker!, context.RerankerTraining!);
+        var length = 3 * config.ImageSize * config.ImageSize;
+        using var pairs = new PairBatches(_samples, TextTokenizer.Load(_store.PathOf(_model)), config, training.BatchSize, context.Spec.Seed);
+        var rows = new HeldRows(new ShardPlan(RerankerParameters.Declare(config), shards), 0, shards);
+        var updates = Enumerable.Range(0, MostHosts).Select(_ => new RerankerUpdates(context, pairs, rows, CPU)).ToArray();
+        try
+        {
+            return SampleLedger.Of(Epochs(history, replicas, shards), updates, (batch, grid, worker) =>
+            {
+                var own = batch[worker - grid.OwnWorkers[0]];
+                return [.. own.Pixels.Chunk(length).Zip(own.Text.Chunk(config.TextLength), (pixels, text) =>
+                    new UsedSample(NumberedSamples.NumberOf(pixels[0]), $"{Hash(pixels)} {string.Join(' ', text)}"))];
+            });
+        }
+        finally
+        {
+            Array.ForEach(updates, host => host.Dispose());
+        }
+    }
+
     private StageContext Context(TrainingStage stage, int replicas, int shards)
     {
         var spec = new TrainingSpec
         {
-            Preset = "test", Dataset = "scenes", Model = "m", Seed = 3, DiscreteVaeUpdates = Updates, PriorUpdates = Updates, ThreadsPerWorker = 1, Replicas = replicas, Shards = shards,
+            Preset = "test", Dataset = "scenes", Model = "m", Seed = 3, DiscreteVaeUpdates = Updates, PriorUpdates = Updates, RerankerUpdates = Updates, ThreadsPerWorker = 1, Replicas = replicas, Shards = shards,
         };
         var lease = new StageLease { Epoch = 1, Stage = stage, Spec = spec, Placement = SingleHost.Placement(replicas, shards) };
         return new(lease, SingleHost.Key("j"), _folder, SingleHost.Shards("j"), _device, SingleHost.Instruments, TimeProvider.System, _run);

@@ -38,7 +38,7 @@ public sealed class WorkerCluster : IAsyncLifetime
 
     private string Silo => _cluster.Silos[0].SiloAddress.ToParsableString();
 
-    /// <summary>A lease of the test preset: 25 updates of either network, a checkpoint after every 5, of which 2 are kept.</summary>
+    /// <summary>A lease of the test preset: 25 updates of each network, a checkpoint after every 5, of which 2 are kept.</summary>
     public StageLease Lease(TrainingStage stage, long epoch = 1, string dataset = "scenes") => new()
     {
         Epoch = epoch,
@@ -46,7 +46,7 @@ public sealed class WorkerCluster : IAsyncLifetime
         Placement = SingleHost.On(Silo),
         Spec = new()
         {
-            Preset = "test", Dataset = dataset, Model = "m", Seed = 3, DiscreteVaeUpdates = 25, PriorUpdates = 25, CheckpointEvery = 5, KeepCheckpoints = 2, ThreadsPerWorker = 1,
+            Preset = "test", Dataset = dataset, Model = "m", Seed = 3, DiscreteVaeUpdates = 25, PriorUpdates = 25, RerankerUpdates = 25, CheckpointEvery = 5, KeepCheckpoints = 2, ThreadsPerWorker = 1,
         },
     };
 

@@ -41,6 +41,9 @@ internal sealed record JobObject
     /// <summary>Updates of the prior it was submitted with; null for the preset's.</summary>
     public required int? PriorUpdates { get; init; }
 
+    /// <summary>Updates of the reranker it was submitted with; null for the preset's, 0 for no reranker.</summary>
+    public required int? RerankerUpdates { get; init; }
+
     public required int CheckpointEvery { get; init; }
 
     public required int KeepCheckpoints { get; init; }
@@ -82,6 +85,7 @@ internal sealed record JobObject
         Seed = job.Spec.Seed,
         DvaeUpdates = job.Spec.DiscreteVaeUpdates,
         PriorUpdates = job.Spec.PriorUpdates,
+        RerankerUpdates = job.Spec.RerankerUpdates,
         CheckpointEvery = job.Spec.CheckpointEvery,
         KeepCheckpoints = job.Spec.KeepCheckpoints,
         Threads = job.Spec.ThreadsPerWorker,
@@ -122,6 +126,18 @@ internal sealed record JobFigures
     /// <summary>The prior's sequence positions per second.</summary>
     public double? TokensPerSecond { get; init; }
 
+    /// <summary>The reranker's contrastive loss, in nats.</summary>
+    public double? RerankerLoss { get; init; }
+
+    /// <summary>The reranker's contrastive temperature.</summary>
+    public double? RerankerTemperature { get; init; }
+
+    /// <summary>Share of held-out pictures that find their caption in their batch.</summary>
+    public double? ImageToText { get; init; }
+
+    /// <summary>Share of held-out captions that find their picture in their batch.</summary>
+    public double? TextToImage { get; init; }
+
     /// <summary>Seconds to the end of the present stage, at its present speed.</summary>
     public double? RemainingSeconds { get; init; }
 
@@ -135,10 +151,15 @@ internal sealed record JobFigures
         ImageLoss = Finite(job.Prior?.ImageLoss),
         TextLoss = Finite(job.Prior?.TextLoss),
         TokensPerSecond = Finite(job.Prior?.TokensPerSecond),
+        RerankerLoss = Finite(job.Reranker?.Loss),
+        RerankerTemperature = Finite(job.Reranker?.Temperature),
+        ImageToText = Finite(job.Retrieval?.ImageToText),
+        TextToImage = Finite(job.Retrieval?.TextToImage),
         RemainingSeconds = job.Stage switch
         {
             TrainingStage.DiscreteVae => job.DiscreteVae?.Remaining.TotalSeconds,
             TrainingStage.Prior => job.Prior?.Remaining.TotalSeconds,
+            TrainingStage.Reranker => job.Reranker?.Remaining.TotalSeconds,
             _ => null,
         },
     };

@@ -40,6 +40,10 @@ internal sealed class JobRequest
     [Range(1, int.MaxValue)]
     public int? PriorUpdates { get; set; }
 
+    /// <summary>Updates of the reranker; 0 for no reranker. Default: the preset's.</summary>
+    [Range(0, int.MaxValue)]
+    public int? RerankerUpdates { get; set; }
+
     /// <summary>Updates from one checkpoint to the next.</summary>
     [Range(1, int.MaxValue), DefaultValue(500)]
     public int? CheckpointEvery { get; set; }
@@ -105,6 +109,7 @@ internal sealed class JobRequest
             Replicas = Replicas ?? spec.Replicas,
             Shards = Shards ?? spec.Shards,
             CompressionRank = CompressionRank,
+            RerankerUpdates = RerankerUpdates,
             Recovery = Recovery ?? spec.Recovery,
         };
     }

@@ -21,7 +21,7 @@ internal sealed record ModelObject
     /// <summary>Width and height of its pictures, in pixels.</summary>
     public required string Size { get; init; }
 
-    /// <summary>Parameters of both networks.</summary>
+    /// <summary>Parameters of all its networks.</summary>
     public required long Parameters { get; init; }
 
     /// <summary>The job that trained it; null if it was imported.</summary>
