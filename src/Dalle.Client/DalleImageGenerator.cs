@@ -9,7 +9,7 @@ namespace Dalle.Client;
 /// <summary>
 /// A cluster's models as an image generator of Microsoft.Extensions.AI. An original image is completed: what is opaque of it is kept, the rest is drawn anew, and
 /// of one that is opaque all over a half. <see cref="ImageGenerationOptions.AdditionalProperties"/> may have <c>seed</c>, <c>temperature</c>, <c>top_k</c>,
-/// <c>top_p</c>, <c>guidance</c> and <c>mask</c> (a <see cref="DataContent"/>).
+/// <c>top_p</c>, <c>guidance</c>, <c>candidates</c> (of which the count is kept) and <c>mask</c> (a <see cref="DataContent"/>).
 /// </summary>
 /// <param name="client">The cluster; the caller keeps and disposes it.</param>
 /// <param name="model">The model where options name none; null for the newest.</param>
@@ -27,11 +27,13 @@ public sealed class DalleImageGenerator(DalleClient client, string? model = null
         ArgumentNullException.ThrowIfNull(request);
         Require(options?.MediaType is null or Png, nameof(options.MediaType), Png, options?.MediaType);
         Require(options?.ResponseFormat is null or ImageGenerationResponseFormat.Data, nameof(options.ResponseFormat), "Data", options?.ResponseFormat);
+        var candidates = Additional(options, "candidates", value => Convert.ToInt32(value, CultureInfo.InvariantCulture));
         var asked = new GenerationRequest
         {
             Model = options?.ModelId ?? model ?? await NewestModel(cancellationToken),
             Prompt = request.Prompt ?? "",
-            Candidates = options?.Count ?? 1,
+            Candidates = candidates ?? options?.Count ?? 1,
+            Keep = candidates is null ? null : options?.Count ?? 1,
             Seed = Additional(options, "seed", value => Convert.ToUInt64(value, CultureInfo.InvariantCulture)) ?? (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
             Temperature = Additional(options, "temperature", value => Convert.ToDouble(value, CultureInfo.InvariantCulture)),
             TopK = Additional(options, "top_k", value => Convert.ToInt32(value, CultureInfo.InvariantCulture)),
@@ -41,6 +43,7 @@ public sealed class DalleImageGenerator(DalleClient client, string? model = null
         };
         var pictures = new SortedDictionary<int, AIContent>();
         var usage = new UsageDetails();
+        IReadOnlyList<int>? kept = null;
         await foreach (var item in client.Generate(asked, cancellationToken))
         {
             switch (item)
@@ -52,6 +55,7 @@ public sealed class DalleImageGenerator(DalleClient client, string? model = null
                     pictures[picture.Candidate] = new DataContent(picture.Png, Png);
                     break;
                 case GenerationCompleted completed:
+                    kept = completed.Kept;
                     usage.OutputTokenCount = completed.ImageTokens;
                     usage.TotalTokenCount = usage.InputTokenCount + usage.OutputTokenCount;
                     break;
@@ -60,7 +64,7 @@ public sealed class DalleImageGenerator(DalleClient client, string? model = null
             }
         }
 
-        return new([.. pictures.Values]) { RawRepresentation = asked, Usage = usage };
+        return new([.. (kept ?? [.. pictures.Keys]).Select(candidate => pictures[candidate])]) { RawRepresentation = asked, Usage = usage };
     }
 
     /// <inheritdoc/>

@@ -62,7 +62,7 @@ internal static class ContractSamples
     private static GenerationRequest Request { get; } = new()
     {
         Model = "m", Prompt = "a red circle", Candidates = 4, Seed = 5, Temperature = 0.5, TopK = 6, TopP = 0.7, Guidance = 2, PartialPictures = 3,
-        Caller = "someone", MaxWait = TimeSpan.FromSeconds(9), Completion = new() { Picture = new byte[] { 1, 2 }, Mask = new byte[] { 3 }, Share = 0.5 },
+        Caller = "someone", Keep = 2, MaxWait = TimeSpan.FromSeconds(9), Completion = new() { Picture = new byte[] { 1, 2 }, Mask = new byte[] { 3 }, Share = 0.5 },
     };
 
     private static ApiKey Key { get; } = new("a", new() { Name = "me", Roles = [ApiRole.Train, ApiRole.Admin], Expires = At.AddDays(1), RequestsPerMinute = 2, ConcurrentRequests = 3 }, At);
@@ -91,8 +91,8 @@ internal static class ContractSamples
         new GenerationStarted(8, 32, 5, 64) { Sequence = 7 },
         new RowSampled(1, 2, [3, 4]) { Sequence = 7 },
         new PartialPicture(1, 2, new byte[] { 1, 2, 3 }) { Sequence = 7 },
-        new PictureCompleted(1, [3, 4], new byte[] { 1, 2, 3 }) { Sequence = 7 },
-        new GenerationCompleted(64, 1.5) { Sequence = 7 },
+        new PictureCompleted(1, [3, 4], new byte[] { 1, 2, 3 }, 0.25) { Sequence = 7 },
+        new GenerationCompleted(64, 1.5, [1, 0]) { Sequence = 7 },
     ];
 
     public static IReadOnlyList<object> Messages { get; } =
@@ -135,7 +135,7 @@ internal static class ContractSamples
         new SamplingStarted(5, [5, 6]),
         new RowsSampled([[1, 2], [3, 4]]),
         new PartialDecoded(1, 2, new byte[] { 1, 2, 3 }),
-        new PictureDecoded(1, new byte[] { 1, 2, 3 }),
+        new PictureDecoded(1, new byte[] { 1, 2, 3 }, 0.25),
         Key.Spec,
         Key,
         new StoredApiKey(Key, "00ff"),

@@ -18,6 +18,11 @@ internal sealed class DrawingCommand
     private readonly Option<int> _candidates =
         new Option<int>("-n", "--candidates") { Description = "Pictures to draw.", HelpName = "N", DefaultValueFactory = _ => 4 }.Within(1, 64);
 
+    private readonly Option<int?> _bestOf = new Option<int?>("--best-of")
+    {
+        Description = "Pictures to draw in all, of which the best are kept, as the model's reranker finds. Default: no more than are kept.", HelpName = "N",
+    }.Within(1, 64);
+
     private readonly Option<ulong?> _seed = new("--seed") { Description = "The same seed gives the same pictures. Default: a new one, which is printed.", HelpName = "N" };
     private readonly Option<DirectoryInfo> _folder = new("--out") { Description = "Folder for the PNG files.", HelpName = "DIR", DefaultValueFactory = _ => new(".") };
     private readonly Option<string?> _model = new("--model") { Description = "Name of a published model. Default: the newest.", HelpName = "NAME" };
@@ -38,7 +43,7 @@ internal sealed class DrawingCommand
     /// <summary>Adds the options.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_candidates, _seed, _folder, _model, _temperature, _topK, _topP, _guidance, _stream])
+        foreach (var option in (Option[])[_candidates, _bestOf, _seed, _folder, _model, _temperature, _topK, _topP, _guidance, _stream])
         {
             command.Add(option);
         }
@@ -59,7 +64,8 @@ internal sealed class DrawingCommand
         {
             Model = model.Name,
             Prompt = prompt,
-            Candidates = parsed.GetValue(_candidates),
+            Candidates = parsed.GetValue(_bestOf) is { } all ? Math.Max(all, parsed.GetValue(_candidates)) : parsed.GetValue(_candidates),
+            Keep = parsed.GetValue(_bestOf) is null ? null : parsed.GetValue(_candidates),
             Seed = parsed.GetValue(_seed) ?? (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
             Temperature = parsed.GetValue(_temperature),
             TopK = parsed.GetValue(_topK),
@@ -81,7 +87,7 @@ internal sealed class DrawingCommand
     {
         Directory.CreateDirectory(folder);
         var board = new PictureBoard(request.Candidates);
-        var files = new SortedDictionary<int, string>();
+        var pictures = new SortedDictionary<int, PictureCompleted>();
         GenerationCompleted? completed = null;
         await board.Show(context.Terminal, stream, async redraw =>
         {
@@ -98,8 +104,12 @@ internal sealed class DrawingCommand
                         redraw(partial.Candidate, PictureDecoder.Decode(partial.Png.Span));
                         break;
                     case PictureCompleted picture:
-                        files[picture.Candidate] = Path.Combine(folder, $"{PictureNames.Of(request.Prompt)}-{request.Seed}-{picture.Candidate}.png");
-                        await File.WriteAllBytesAsync(files[picture.Candidate], picture.Png, cancellationToken);
+                        pictures[picture.Candidate] = picture;
+                        if (request.Keep is null)
+                        {
+                            await File.WriteAllBytesAsync(FileOf(picture.Candidate), picture.Png, cancellationToken);
+                        }
+
                         redraw(picture.Candidate, PictureDecoder.Decode(picture.Png.Span));
                         break;
                     case GenerationCompleted end:
@@ -110,6 +120,12 @@ internal sealed class DrawingCommand
                 }
             }
         });
+        var kept = (completed?.Kept ?? [.. pictures.Keys]).Select(candidate => (Picture: pictures[candidate], File: FileOf(candidate))).ToArray();
+        foreach (var (picture, file) in request.Keep is null ? [] : kept)
+        {
+            await File.WriteAllBytesAsync(file, picture.Png, cancellationToken);
+        }
+
         if (!stream)
         {
             context.Terminal.WriteJson(new
@@ -118,16 +134,18 @@ internal sealed class DrawingCommand
                 request.Prompt,
                 request.Seed,
                 completed?.Seconds,
-                Images = files.Select(file => new { Candidate = file.Key, File = file.Value }),
+                Images = kept.Select(entry => new { entry.Picture.Candidate, entry.File, entry.Picture.Score }),
             });
         }
 
-        foreach (var file in files.Values)
+        foreach (var (picture, file) in kept)
         {
-            context.Terminal.SayLine(file);
+            context.Terminal.SayLine(picture.Score is { } score ? FormattableString.Invariant($"{file}  {score:f3}") : file);
         }
 
         context.Terminal.SayLine($"{request.Model}, seed {request.Seed}, {Figures.Duration(TimeSpan.FromSeconds(completed?.Seconds ?? 0))}");
         return ExitCodes.Success;
+
+        string FileOf(int candidate) => Path.Combine(folder, $"{PictureNames.Of(request.Prompt)}-{request.Seed}-{candidate}.png");
     }
 }

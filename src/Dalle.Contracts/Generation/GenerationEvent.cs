@@ -43,11 +43,16 @@ public sealed record PartialPicture([property: Id(0)] int Candidate, [property: 
 /// <param name="Candidate">The picture, counted from 0.</param>
 /// <param name="Tokens">All its image tokens, in raster order.</param>
 /// <param name="Png">The picture, as a PNG.</param>
+/// <param name="Score">How well it goes with the prompt: the best so far is an answer at any time. Null where no ranking was asked for.</param>
 [GenerateSerializer, Immutable, Alias("PictureCompleted")]
-public sealed record PictureCompleted([property: Id(0)] int Candidate, [property: Id(1)] IReadOnlyList<int> Tokens, [property: Id(2)] ReadOnlyMemory<byte> Png) : GenerationEvent;
+public sealed record PictureCompleted(
+    [property: Id(0)] int Candidate, [property: Id(1)] IReadOnlyList<int> Tokens, [property: Id(2)] ReadOnlyMemory<byte> Png, [property: Id(3)] double? Score = null)
+    : GenerationEvent;
 
 /// <summary>All pictures are done: the last event.</summary>
 /// <param name="ImageTokens">Image tokens sampled.</param>
 /// <param name="Seconds">From request to here.</param>
+/// <param name="Kept">The candidates that are kept, the best first; null where no ranking was asked for.</param>
 [GenerateSerializer, Immutable, Alias("GenerationCompleted")]
-public sealed record GenerationCompleted([property: Id(0)] int ImageTokens, [property: Id(1)] double Seconds) : GenerationEvent;
+public sealed record GenerationCompleted(
+    [property: Id(0)] int ImageTokens, [property: Id(1)] double Seconds, [property: Id(2)] IReadOnlyList<int>? Kept = null) : GenerationEvent;

@@ -39,6 +39,9 @@ public sealed record GenerationRequest
     /// <summary>A picture to complete, or to vary; null to draw whole pictures. With one the prompt may be empty.</summary>
     [Id(11)] public PictureToComplete? Completion { get; init; }
 
+    /// <summary>Of the candidates, how many are kept: those that the model's reranker finds to go best with the prompt. Null for all, unranked.</summary>
+    [Id(12)] public int? Keep { get; init; }
+
     /// <summary>Longest prompt, in characters.</summary>
     public const int MaxPromptLength = 4000;
 
@@ -53,6 +56,7 @@ public sealed record GenerationRequest
         Completion?.Validate();
         Require(Prompt is not null && (Completion is not null || !string.IsNullOrWhiteSpace(Prompt)) && Prompt.Length <= MaxPromptLength, nameof(Prompt), $"1 to {MaxPromptLength} characters", Prompt?.Length);
         Require(Candidates is >= 1 and <= 64, nameof(Candidates), "1 to 64", Candidates);
+        Require(Keep is null || (Keep >= 1 && Keep <= Candidates), nameof(Keep), $"1 to {Candidates}, the candidates", Keep);
         Require(Temperature is null or (> 0 and <= 100), nameof(Temperature), "above 0, at most 100", Temperature);
         Require(TopK is null or >= 1, nameof(TopK), "at least 1", TopK);
         Require(TopP is null or (> 0 and <= 1), nameof(TopP), "above 0, at most 1", TopP);

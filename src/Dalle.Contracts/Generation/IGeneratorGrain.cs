@@ -59,5 +59,6 @@ public sealed record PartialDecoded([property: Id(0)] int Candidate, [property: 
 /// <summary>A whole picture.</summary>
 /// <param name="Candidate">The picture, counted from 0.</param>
 /// <param name="Png">The picture, as a PNG.</param>
+/// <param name="Score">How well it goes with the prompt, by the model's reranker; null where that was not asked for.</param>
 [GenerateSerializer, Immutable, Alias("PictureDecoded")]
-public sealed record PictureDecoded([property: Id(0)] int Candidate, [property: Id(1)] ReadOnlyMemory<byte> Png) : GeneratorReport;
+public sealed record PictureDecoded([property: Id(0)] int Candidate, [property: Id(1)] ReadOnlyMemory<byte> Png, [property: Id(2)] double? Score = null) : GeneratorReport;

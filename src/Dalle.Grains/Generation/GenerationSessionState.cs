@@ -36,6 +36,9 @@ public sealed record GenerationSessionState
     /// <summary>Image tokens of the picture to complete; null until a generator has encoded it, or where there is none.</summary>
     [Id(8)] public IReadOnlyList<int>? PictureTokens { get; init; }
 
+    /// <summary>The candidates' scores so far, in the order of the candidates; none where no ranking was asked for.</summary>
+    [Id(9)] public IReadOnlyList<double> Scores { get; init; } = Array.Empty<double>();
+
     /// <summary>Whether nothing more will be sampled.</summary>
     public bool Over => Phase is GenerationPhase.Completed or GenerationPhase.Failed or GenerationPhase.Cancelled;
 
@@ -72,7 +75,8 @@ public sealed record GenerationSessionState
             case PartialDecoded partial:
                 return (this, [new PartialPicture(partial.Candidate, partial.Index, partial.Png) { Sequence = PartialNumber(partial.Index, partial.Candidate) }]);
             case PictureDecoded picture:
-                return (this, [new PictureCompleted(picture.Candidate, Tokens(picture.Candidate), picture.Png) { Sequence = PictureNumber(picture.Candidate) }]);
+                var item = new PictureCompleted(picture.Candidate, Tokens(picture.Candidate), picture.Png, picture.Score) { Sequence = PictureNumber(picture.Candidate) };
+                return (picture.Score is { } score && picture.Candidate == Scores.Count ? this with { Scores = Scores.Append(score).ToArray() } : this, [item]);
             default:
                 throw new InvalidOperationException($"A generator sent a {report.GetType().Name}, which this session does not know.");
         }
@@ -88,7 +92,7 @@ public sealed record GenerationSessionState
 
     /// <summary>The last event.</summary>
     public GenerationEvent Ending() =>
-        new GenerationCompleted(Candidates * GridSize * GridSize, Seconds!.Value) { Sequence = PictureNumber(Candidates) };
+        new GenerationCompleted(Candidates * GridSize * GridSize, Seconds!.Value, Kept()) { Sequence = PictureNumber(Candidates) };
 
     /// <summary>The events that the stored tokens tell of. Partial pictures are not told again; the pictures themselves are decoded anew from the tokens.</summary>
     public IEnumerable<GenerationEvent> Replay() =>
@@ -99,6 +103,9 @@ public sealed record GenerationSessionState
 
     /// <summary>What the session reports of itself.</summary>
     public GenerationStatus Status() => new(Phase, Request!, Rows.Count, Failure);
+
+    /// <summary>The best candidates, of equals the first.</summary>
+    private int[]? Kept() => Request!.Keep is { } count ? [.. Enumerable.Range(0, Candidates).OrderByDescending(candidate => Scores[candidate]).Take(count)] : null;
 
     private int[] Tokens(int candidate) => [.. Rows.SelectMany(row => row[candidate])];
 

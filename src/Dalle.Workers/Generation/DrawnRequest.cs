@@ -12,6 +12,9 @@ internal sealed class DrawnRequest
     private readonly SampledSequence?[] _sequences;
     private readonly int[][] _whole;
     private readonly int _gridSize;
+    private readonly IReadOnlyList<int> _partialRows;
+    private int _partialsDue;
+    private bool _observed;
 
     /// <param name="ticket">The request.</param>
     /// <param name="prompt">Its prompt's text tokens.</param>
@@ -22,6 +25,7 @@ internal sealed class DrawnRequest
     {
         (_ticket, _gridSize) = (ticket, gridSize);
         Rows = ticket.KnownRows;
+        _partialRows = ticket.Request.Request.PartialRows(gridSize);
         var seed = ticket.Request.Request.Seed;
         _requests = [.. ticket.Request.Tokens.Select((known, candidate) => new SequenceRequest(prompt, seed, candidate, settings) { GivenTokens = Given(known, candidate) })];
         _sequences = new SampledSequence?[_requests.Length];
@@ -42,11 +46,7 @@ internal sealed class DrawnRequest
     public int Slots => _requests[0].Slots;
 
     /// <summary>Rows that all its pictures have and that were reported.</summary>
-    public int Rows
-    {
-        get => _ticket.Rows;
-        private set => _ticket.Rows = value;
-    }
+    public int Rows { get; private set; }
 
     /// <summary>Whether a token of it has been sampled.</summary>
     public bool HasTokens { get; private set; }
@@ -62,7 +62,10 @@ internal sealed class DrawnRequest
     public void Begin(int candidate, Sampler sampler) => _sequences[candidate] =
         sampler.TryAdmit(_requests[candidate]) ?? throw new InvalidOperationException($"Expected {Slots} free slots, got {sampler.FreeSlots}.");
 
-    /// <summary>Reports the rows that all pictures have by now, and lets go of the slots of those that are whole.</summary>
+    /// <summary>
+    /// Reports the rows that all pictures have by now, up to one after which partial pictures are due: rows that follow are told after those. Lets go of the
+    /// slots of pictures that are whole.
+    /// </summary>
     /// <returns>Number of pictures that became whole, and partial pictures that are due.</returns>
     public (int Whole, IReadOnlyList<PendingPicture> Due) Observe()
     {
@@ -79,22 +82,21 @@ internal sealed class DrawnRequest
             }
         }
 
-        List<PendingPicture>? due = null;
-        while (!IsWhole && Enumerable.Range(0, _sequences.Length).Min(Position) >= (Rows + 1) * _gridSize)
+        // Whoever drew the rows that are known may have been lost before their partial pictures were told.
+        var due = _observed ? [] : Partials();
+        _observed = true;
+        while (_partialsDue == 0 && !IsWhole && Enumerable.Range(0, _sequences.Length).Min(Position) >= (Rows + 1) * _gridSize)
         {
             var row = Rows++;
             _ticket.Report(new RowsSampled([.. Enumerable.Range(0, _sequences.Length).Select(candidate => Sampled(candidate).Slice(row * _gridSize, _gridSize).ToArray())]));
-            if (_ticket.Request.Request.PartialRows(_gridSize).ToList().IndexOf(row) is >= 0 and var index)
-            {
-                // Another picture's turn each time: where there is no time for all, each gets some.
-                (due ??= []).AddRange(Enumerable.Range(0, _sequences.Length)
-                    .Select(i => (i + index) % _sequences.Length)
-                    .Select(candidate => new PendingPicture(_ticket, candidate, index, Sampled(candidate)[..(Rows * _gridSize)].ToArray())));
-            }
+            due = Partials();
         }
 
-        return (whole, due ?? []);
+        return (whole, due);
     }
+
+    /// <summary>A partial picture that was due has been reported.</summary>
+    public void OnPartialReported() => _partialsDue--;
 
     /// <summary>Gives up what is not whole.</summary>
     /// <returns>Number of pictures that had slots.</returns>
@@ -111,6 +113,21 @@ internal sealed class DrawnRequest
         }
 
         return left;
+    }
+
+    /// <summary>The partial pictures that are due after the last reported row.</summary>
+    private PendingPicture[] Partials()
+    {
+        if (_partialRows.ToList().IndexOf(Rows - 1) is not (>= 0 and var index) || IsWhole)
+        {
+            return [];
+        }
+
+        _partialsDue = _sequences.Length;
+        return [.. Enumerable.Range(0, _sequences.Length).Select(candidate => new PendingPicture(this, candidate, index, FirstRows(candidate)))];
+
+        IReadOnlyList<int> FirstRows(int candidate) =>
+            Position(candidate) >= Rows * _gridSize ? Sampled(candidate)[..(Rows * _gridSize)].ToArray() : _ticket.Request.Tokens[candidate];
     }
 
     private int Position(int candidate) => _whole[candidate]?.Length ?? _sequences[candidate]?.Position ?? 0;

@@ -4,13 +4,17 @@ using Dalle.Model.Sampling;
 
 namespace Dalle.Workers.Generation;
 
-/// <summary>A picture that is to be decoded for a ticket.</summary>
-/// <param name="Ticket">Who gets it.</param>
+/// <summary>A picture that is to be decoded for a request.</summary>
+/// <param name="Drawn">The request.</param>
 /// <param name="Candidate">The picture, counted from 0.</param>
 /// <param name="Index">Which partial picture; null for the whole one.</param>
 /// <param name="Tokens">Its image tokens so far.</param>
 /// <param name="Last">Whether nothing more comes for the ticket.</param>
-internal sealed record PendingPicture(GenerationTicket Ticket, int Candidate, int? Index, IReadOnlyList<int> Tokens, bool Last = false);
+internal sealed record PendingPicture(DrawnRequest Drawn, int Candidate, int? Index, IReadOnlyList<int> Tokens, bool Last = false)
+{
+    /// <summary>Who gets it.</summary>
+    public GenerationTicket Ticket => Drawn.Ticket;
+}
 
 /// <summary>What one model is at: requests that are sampled together, a token of each picture at a step. They come and go between any two steps.</summary>
 /// <remarks>Used on the device's thread.</remarks>
@@ -47,18 +51,12 @@ internal sealed class GenerationBatch : IDisposable
     public int Pictures => _pictures.Count;
 
     /// <summary>Lets go of what was left, takes in what waits, and samples the next token of every picture.</summary>
-    /// <returns>Number of requests that it worked for.</returns>
-    public int Step()
+    /// <returns>Whether there was anything to sample.</returns>
+    public bool Step()
     {
         DropLeft();
         Admit();
-        if (_drawn.Count == 0)
-        {
-            return 0;
-        }
-
-        var requests = _drawn.Count;
-        Sample();
+        var sampled = Sample();
         foreach (var drawn in _drawn)
         {
             var hadTokens = drawn.HasTokens;
@@ -87,16 +85,15 @@ internal sealed class GenerationBatch : IDisposable
             }
         }
 
-        return requests;
+        return sampled;
     }
 
-    /// <summary>The next picture to decode; null when there is none. A partial one that has been overtaken by its own rows is left out: it would only delay others.</summary>
+    /// <summary>The next picture to decode; null when there is none.</summary>
     public PendingPicture? TakePicture()
     {
         while (_pictures.TryDequeue(out var picture))
         {
-            var overtaken = picture.Index is not null && picture.Ticket.Rows * Model.GridSize > picture.Tokens.Count;
-            if (!picture.Ticket.Left && !overtaken)
+            if (!picture.Ticket.Left)
             {
                 return picture;
             }
@@ -134,15 +131,17 @@ internal sealed class GenerationBatch : IDisposable
         }
     }
 
-    private void Sample()
+    private bool Sample()
     {
         var (sampler, begun) = (Model.Sampler, _clock.GetTimestamp());
         var tokens = sampler.Tokens;
-        sampler.Step();
+        var sampled = sampler.Step();
         if (sampler.Tokens > tokens)
         {
             _instruments.OnStep(Model.Name, (int)(sampler.Tokens - tokens), _clock.GetElapsedTime(begun));
         }
+
+        return sampled;
     }
 
     private void Admit()
@@ -204,6 +203,11 @@ internal sealed class GenerationBatch : IDisposable
 
         try
         {
+            if (ticket.Request.Request.Keep is not null && !Model.Ranks)
+            {
+                throw new InvalidRequestException($"Keep: model '{Model.Name}' has no reranker to choose with; train it with one, or ask for all candidates.", nameof(GenerationRequest.Keep));
+            }
+
             var prompt = Model.Encode(ticket.Request.Request.Prompt);
             var pictureTokens = ticket.Kept is { } kept ? ticket.Request.PictureTokens ?? Model.Encode(kept.Pixels) : null;
             _instruments.OnBegun(_clock.GetElapsedTime(ticket.Entered));
@@ -222,7 +226,7 @@ internal sealed class GenerationBatch : IDisposable
         _drawn.Remove(drawn);
         for (var candidate = 0; candidate < drawn.Ticket.Candidates; candidate++)
         {
-            _pictures.Enqueue(new(drawn.Ticket, candidate, null, drawn.Tokens(candidate), Last: candidate == drawn.Ticket.Candidates - 1));
+            _pictures.Enqueue(new(drawn, candidate, null, drawn.Tokens(candidate), Last: candidate == drawn.Ticket.Candidates - 1));
         }
     }
 

@@ -121,11 +121,11 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
             var requests = await _device.Run(_ => Sample(batch), _stopping.Token);
             var sampled = _clock.GetTimestamp();
             var whole = 0;
-            while (_clock.GetElapsedTime(sampled) < _options.TurnLength && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded))
+            while (_clock.GetElapsedTime(sampled) < _options.TurnLength && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded, score))
             {
                 requests++;
                 whole += picture.Index is null ? 1 : 0;
-                Report(picture, decoded);
+                Report(picture, decoded, score);
             }
 
             _decoding = _clock.GetElapsedTime(sampled);
@@ -148,28 +148,41 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     {
         var (begun, due) = (_clock.GetTimestamp(), batch.Pictures);
         var turn = _decoding > _options.TurnLength ? _decoding : _options.TurnLength;
-        int requests, most = 0;
+        var (sampled, most) = (false, 0);
         do
         {
-            requests = batch.Step();
-            most = Math.Max(most, requests);
+            sampled = batch.Step();
+            most = Math.Max(most, batch.Requests);
         }
-        while (requests > 0 && batch.Pictures <= due && _clock.GetElapsedTime(begun) < turn);
+        while (sampled && batch.Pictures <= due && _clock.GetElapsedTime(begun) < turn);
         Status = new(
             _models.Batches.Sum(other => other.Requests), _models.Batches.Sum(other => other.Model.Sampler.FreeSlots),
             _models.Batches.Sum(other => other.Model.Sampler.Slots), _models.Loading, [.. _models.Batches.Select(other => other.Key)]);
         return most;
     }
 
-    private static (PendingPicture Picture, Picture Decoded)? Decode(GenerationBatch batch) =>
-        batch.TakePicture() is { } picture ? (picture, batch.Model.Decode(picture.Tokens)) : null;
+    private static (PendingPicture Picture, Picture Decoded, double? Score)? Decode(GenerationBatch batch)
+    {
+        if (batch.TakePicture() is not { } picture)
+        {
+            return null;
+        }
+
+        var (decoded, request) = (batch.Model.Decode(picture.Tokens), picture.Ticket.Request.Request);
+        return (picture, decoded, picture.Index is null && request.Keep is not null ? batch.Model.Score(decoded, request.Prompt) : null);
+    }
 
     /// <summary>Reports a picture; it is written down beside what the engine does next.</summary>
-    private void Report(PendingPicture picture, Picture decoded)
+    private void Report(PendingPicture picture, Picture decoded, double? score)
     {
         picture.Ticket.Report(Task.Run<GeneratorReport>(() => picture.Index is { } partial
             ? new PartialDecoded(picture.Candidate, partial, PngEncoder.Encode(decoded))
-            : new PictureDecoded(picture.Candidate, PngEncoder.Encode(decoded))));
+            : new PictureDecoded(picture.Candidate, PngEncoder.Encode(decoded), score)));
+        if (picture.Index is not null)
+        {
+            picture.Drawn.OnPartialReported();
+        }
+
         if (picture.Last)
         {
             picture.Ticket.Close();

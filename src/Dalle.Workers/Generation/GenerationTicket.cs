@@ -41,9 +41,6 @@ internal sealed class GenerationTicket : IDisposable
     /// <summary>Rows that were known when the request came.</summary>
     public int KnownRows => Request.Tokens[0].Count / Request.Model.GridSize;
 
-    /// <summary>Rows that were known, or have been reported since.</summary>
-    public int Rows { get; set; }
-
     /// <summary>Whether no one waits for it any more.</summary>
     public bool Left => _left;
 

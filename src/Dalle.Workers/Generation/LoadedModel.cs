@@ -23,6 +23,7 @@ internal sealed class LoadedModel : IDisposable
     private readonly ParameterStore _priorParameters;
     private readonly TextTokenizer _tokenizer;
     private readonly Vae _vae;
+    private readonly LoadedReranker? _reranker;
     private readonly Device _device;
 
     /// <summary>Reads a model whose files were verified.</summary>
@@ -41,6 +42,7 @@ internal sealed class LoadedModel : IDisposable
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
+        _reranker = LoadedReranker.Read(store, manifest, device);
         Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots, options.Slots / 2).Within(Config.Transformer, options.CacheBytes), threads);
     }
 
@@ -61,6 +63,14 @@ internal sealed class LoadedModel : IDisposable
         return tokens.Count <= Config.Transformer.TextLength ? tokens : throw new InvalidRequestException(
             $"Prompt: it comes to {tokens.Count} text tokens, and model '{Name}' takes {Config.Transformer.TextLength}; shorten it.", "Prompt");
     }
+
+    /// <summary>Whether it can tell how well a picture goes with a prompt.</summary>
+    public bool Ranks => _reranker is not null;
+
+    /// <summary>How well a picture goes with a prompt: a cosine, more is better.</summary>
+    /// <exception cref="InvalidOperationException">The model has no reranker.</exception>
+    public double Score(Picture picture, string prompt) =>
+        _reranker?.Score([picture], prompt)[0] ?? throw new InvalidOperationException($"Model '{Name}' has no reranker.");
 
     /// <summary>The image tokens of a picture, in raster order.</summary>
     /// <param name="pixels">Pixels in [0, 1], <c>[3, size, size]</c>.</param>
@@ -91,6 +101,7 @@ internal sealed class LoadedModel : IDisposable
     public void Dispose()
     {
         Sampler.Dispose();
+        _reranker?.Dispose();
         _priorParameters.Dispose();
         _vaeParameters.Dispose();
     }

@@ -63,6 +63,21 @@ public sealed class GenerationSessionStateTests
         Assert.Equal(new GenerationCompleted(8, 2) { Sequence = 10 }, state.Ending());
     }
 
+    [Fact]
+    public void Complete_WhereTheBestAreKept_NamesThemBestFirst()
+    {
+        var state = new GenerationSessionState().Start(Request with { Candidates = 4, Keep = 3, PartialPictures = 0 }, Model, Now);
+        foreach (var (candidate, score) in new[] { 0.25, 0.5, -1, 0.5 }.Index())
+        {
+            (state, var events) = state.Observe(new PictureDecoded(candidate, new byte[] { 1 }, score));
+            Assert.Equal(score, Assert.IsType<PictureCompleted>(Assert.Single(events)).Score);
+        }
+
+        // Decoded again by a silo that took the session over.
+        Assert.Same(state, state.Observe(new PictureDecoded(0, new byte[] { 1 }, 0.25)).State);
+        Assert.Equal([1, 3, 0], Assert.IsType<GenerationCompleted>(state.Complete(Now).Ending()).Kept);
+    }
+
     private static GeneratorReport[] Reports() =>
     [
         new SamplingStarted(3),

@@ -51,7 +51,7 @@ public sealed class HttpSilo : IAsyncLifetime
         _silo = new RunningSilo { Configure = Configure, ConfigureServices = ConfigureServices };
         await _silo.InitializeAsync();
         Http = new HttpClient { BaseAddress = _silo.Http };
-        Manifest = PublishedTestModel.Write(Services.GetRequiredService<ArtifactStore>(), Model);
+        Manifest = PublishedTestModel.Write(Services.GetRequiredService<ArtifactStore>(), Model, reranker: true);
         await Client.PublishModel(Manifest, Token);
     }
 

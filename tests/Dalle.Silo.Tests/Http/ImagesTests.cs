@@ -2,9 +2,13 @@ using System.ClientModel;
 using System.Net;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using Dalle.Client;
+using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Data.Pictures;
+using Microsoft.Extensions.AI;
 using OpenAI.Images;
+using ImageGenerationOptions = OpenAI.Images.ImageGenerationOptions;
 
 namespace Dalle.Silo.Tests.Http;
 
@@ -109,6 +113,39 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
     }
 
     [Fact]
+    public async Task Candidates_AreRanked_AndTheBestReturned_AlsoOnAStream()
+    {
+        const string Body = """ "model": "circles", "prompt": "a red circle", "seed": 3, "candidates": 5, "n": 2 """;
+        var answer = await HttpSilo.Read(await silo.Post(Path, $"{{ {Body} }}"));
+        var drawn = await silo.Draw(new() { Model = HttpSilo.Model, Prompt = "a red circle", Seed = 3, Candidates = 5, Keep = 2 });
+        using var response = await silo.Open(HttpMethod.Post, Path, $$"""{ {{Body}}, "stream": true }""");
+        var events = await HttpSilo.Events(response).Select(item => (Text(item.Data, "b64_json"), item.Data.GetProperty("score").GetDouble())).ToListAsync(Token);
+
+        var best = drawn.OfType<PictureCompleted>().OrderByDescending(picture => picture.Score).Take(2).Select(picture => (Convert.ToBase64String(picture.Png.Span), picture.Score!.Value)).ToList();
+        Assert.Equal(best, answer.GetProperty("data").EnumerateArray().Select(item => (Text(item, "b64_json"), item.GetProperty("score").GetDouble())));
+        Assert.Equal(best, events);
+        Assert.Equal(5 * 16, answer.GetProperty("usage").GetProperty("output_tokens").GetInt32());
+    }
+
+    [Fact]
+    public async Task ImageGenerator_OfTheClient_DrawsAndCompletes()
+    {
+        using var generator = new DalleImageGenerator(silo.Client, HttpSilo.Model);
+        var options = new Microsoft.Extensions.AI.ImageGenerationOptions { Count = 2, AdditionalProperties = new() { ["seed"] = 7, ["candidates"] = 3 } };
+
+        var drawn = await generator.GenerateAsync(new("a red circle"), options, Token);
+        var original = (DataContent)drawn.Contents[0];
+        var completed = await generator.GenerateAsync(new("a red circle", [original]), new() { AdditionalProperties = new() { ["seed"] = 7 } }, Token);
+
+        Assert.Equal(2, drawn.Contents.Count);
+        Assert.Equal("image/png", original.MediaType);
+        Assert.Equal(3 * 16, drawn.Usage!.OutputTokenCount);
+        Assert.Equal(drawn.Usage.InputTokenCount + 16, completed.Usage!.InputTokenCount);
+        Assert.Equal("MediaType", (await Assert.ThrowsAsync<InvalidRequestException>(() => generator.GenerateAsync(new("x"), new() { MediaType = "image/jpeg" }, Token))).Parameter);
+        Assert.Same(silo.Client, generator.GetService(typeof(DalleClient)));
+    }
+
+    [Fact]
     public async Task Url_GivesTheFile_UntilItIsGuessedWrong()
     {
         var answer = await silo.OpenAI().GetImageClient(HttpSilo.Model).GenerateImageAsync("a red circle", new() { ResponseFormat = GeneratedImageFormat.Uri }, Token);
@@ -135,6 +172,7 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
     [InlineData("""{ "model": "circles", "prompt": "x", "response_format": "url", "stream": true }""", "response_format", "response_format: expected b64_json with stream, got 'url'.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "output_format": "gif" }""", "output_format", "output_format: expected png, jpeg or webp, got 'gif'.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "output_compression": 50 }""", "output_compression", "output_compression: expected 100 for png files, which lose nothing, got 50.")]
+    [InlineData("""{ "model": "circles", "prompt": "x", "n": 3, "candidates": 2 }""", "candidates", "candidates: expected 3 to 64, at least n, got 2.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "max_wait": 0 }""", "max_wait", "max_wait: expected above 0, at most 3600 seconds, got 0.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "stream": true, "partial_images": 4 }""", "partial_images", "partial_images: expected 0 to 3, got 4.")]
     [InlineData("""{ "model": "circles", "prompt": "x", "partial_images": 1 }""", "partial_images", "partial_images: expected 0 without stream, got 1.")]

@@ -102,6 +102,39 @@ public sealed class GenerationEngineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Engine_GoingOnFromARowWithPartials_TellsThemBeforeTheNextRow()
+    {
+        var request = Request("a red circle", candidates: 2, seed: 7, partials: 1);
+        var whole = await Draw(request);
+        int[][] known = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(whole, candidate)[..(2 * GridSize)])];
+
+        var rest = await Draw(request with { Tokens = known });
+
+        Assert.Equal(
+            "SamplingStarted PartialDecoded PartialDecoded RowsSampled RowsSampled PictureDecoded PictureDecoded",
+            string.Join(' ', rest.Select(report => report.GetType().Name)));
+        Assert.Equal(
+            whole.OfType<PartialDecoded>().Select(partial => Convert.ToHexString(partial.Png.Span)).Order(),
+            rest.OfType<PartialDecoded>().Select(partial => Convert.ToHexString(partial.Png.Span)).Order());
+    }
+
+    [Fact]
+    public async Task Engine_AskedForTheBest_TellsScores_WhichAModelWithoutARerankerRefuses()
+    {
+        var request = Request("a red circle", candidates: 3, seed: 7);
+        var ranked = request with { Request = request.Request with { Keep = 1 }, Model = PublishedTestModel.Write(_store, "ranked", reranker: true) };
+
+        var scores = (await Draw(ranked)).OfType<PictureDecoded>().Select(picture => picture.Score).ToArray();
+
+        Assert.Equal(3, scores.Distinct().Count());
+        Assert.All(scores, score => Assert.InRange(score!.Value, -1.0001, 1.0001));
+        Assert.Equal(scores, (await Draw(ranked)).OfType<PictureDecoded>().Select(picture => picture.Score));
+        Assert.All((await Draw(ranked with { Request = request.Request })).OfType<PictureDecoded>(), picture => Assert.Null(picture.Score));
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => Draw(ranked with { Model = _model }));
+        Assert.Equal(nameof(GenerationRequest.Keep), error.Parameter);
+    }
+
+    [Fact]
     public async Task Engine_PictureToComplete_KeepsItsTokensAndDrawsTheRest()
     {
         var kept = Kept(TopRows(2));

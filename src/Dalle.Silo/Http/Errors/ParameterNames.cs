@@ -11,6 +11,7 @@ internal static class ParameterNames
     private static readonly Dictionary<string, string> Renamed = new()
     {
         [nameof(GenerationRequest.Candidates)] = "n",
+        [nameof(GenerationRequest.Keep)] = "candidates",
         [nameof(GenerationRequest.PartialPictures)] = "partial_images",
         [nameof(PictureToComplete.Picture)] = "image",
         [nameof(GenerationRequest.Caller)] = "user",

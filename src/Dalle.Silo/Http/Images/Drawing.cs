@@ -21,8 +21,9 @@ internal sealed record Drawing(GenerationRequest Request, string Kind, PictureOu
     /// <param name="link">Writes a picture down and tells its address; null to put pictures into the answer.</param>
     public async Task<ImagesAnswer> Collect(IAsyncEnumerable<GenerationEvent> events, Func<ReadOnlyMemory<byte>, string>? link)
     {
-        var pictures = new SortedDictionary<int, ImageObject>();
+        var pictures = new SortedDictionary<int, PictureCompleted>();
         var (input, imageTokens) = (new InputTokenDetails(0, 0), 0);
+        IReadOnlyList<int>? kept = null;
         await foreach (var item in events)
         {
             switch (item)
@@ -31,21 +32,27 @@ internal sealed record Drawing(GenerationRequest Request, string Kind, PictureOu
                     input = new(started.PromptTokens, started.PictureTokens);
                     break;
                 case PictureCompleted picture:
-                    var file = await Write(picture.Png);
-                    pictures[picture.Candidate] = link is null ? new() { File = file } : new() { Url = link(file) };
+                    pictures[picture.Candidate] = picture;
                     break;
                 case GenerationCompleted completed:
-                    imageTokens = completed.ImageTokens;
+                    (imageTokens, kept) = (completed.ImageTokens, completed.Kept);
                     break;
                 default:
                     break;
             }
         }
 
+        var data = new List<ImageObject>();
+        foreach (var picture in (kept ?? [.. pictures.Keys]).Select(candidate => pictures[candidate]))
+        {
+            var file = await Write(picture.Png);
+            data.Add(link is null ? new() { File = file, Score = picture.Score } : new() { Url = link(file), Score = picture.Score });
+        }
+
         return new()
         {
             Created = Created,
-            Data = [.. pictures.Values],
+            Data = data,
             OutputFormat = Format,
             Size = Size,
             Usage = new() { InputTokensDetails = input, OutputTokens = imageTokens },
@@ -54,10 +61,11 @@ internal sealed record Drawing(GenerationRequest Request, string Kind, PictureOu
         };
     }
 
-    /// <summary>The events, as they come.</summary>
+    /// <summary>The events, as they come. Where candidates are ranked, those that are kept come at the end, the best first.</summary>
     public async IAsyncEnumerable<ServerEvent> Narrate(IAsyncEnumerable<GenerationEvent> events, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var input = new InputTokenDetails(0, 0);
+        var ranked = new Dictionary<int, PictureCompleted>();
         await foreach (var item in events.WithCancellation(cancellationToken))
         {
             switch (item)
@@ -68,15 +76,29 @@ internal sealed record Drawing(GenerationRequest Request, string Kind, PictureOu
                 case PartialPicture partial:
                     yield return (await Event("partial_image", partial.Candidate, partial.Png) with { PartialImageIndex = partial.Index }).ToServerEvent();
                     break;
+                case PictureCompleted { Score: not null } picture:
+                    ranked[picture.Candidate] = picture;
+                    break;
                 case PictureCompleted picture:
-                    var usage = new ImageUsage { InputTokensDetails = input, OutputTokens = picture.Tokens.Count };
-                    yield return (await Event("completed", picture.Candidate, picture.Png) with { Usage = usage }).ToServerEvent();
+                    yield return await Completed(picture, input);
+                    break;
+                case GenerationCompleted { Kept: { } kept }:
+                    foreach (var candidate in kept)
+                    {
+                        yield return await Completed(ranked[candidate], input);
+                    }
+
                     break;
                 default:
                     break;
             }
         }
     }
+
+    private async Task<ServerEvent> Completed(PictureCompleted picture, InputTokenDetails input) => (await Event("completed", picture.Candidate, picture.Png) with
+    {
+        Score = picture.Score, Usage = new ImageUsage { InputTokensDetails = input, OutputTokens = picture.Tokens.Count },
+    }).ToServerEvent();
 
     private async Task<ImageEvent> Event(string what, int candidate, ReadOnlyMemory<byte> png) => new()
     {

@@ -39,6 +39,10 @@ internal sealed record ImageEvent
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? PartialImageIndex { get; init; }
 
+    /// <summary>Of a finished picture where candidates are ranked: how well it goes with the prompt, a cosine.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Score { get; init; }
+
     /// <summary>Of a finished picture: the tokens it took.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ImageUsage? Usage { get; init; }

@@ -26,6 +26,10 @@ internal abstract class ImageRequest
     [Range(1, 64), DefaultValue(1)]
     public int? N { get; set; }
 
+    /// <summary>Pictures to draw in all, of which the n best are returned, the best first, as the model's reranker finds. Default: n, unranked.</summary>
+    [Range(1, 64)]
+    public int? Candidates { get; set; }
+
     /// <summary>Height and width that pictures are scaled to, such as 512x512, or auto for the size the model draws.</summary>
     [DefaultValue("auto")]
     public string? Size { get; set; }
@@ -96,6 +100,7 @@ internal abstract class ImageRequest
             throw ApiException.Missing("model", "the id of a model (GET /v1/models lists them)");
         }
 
+        Require(Candidates is null || (Candidates >= (N ?? 1) && Candidates <= 64), "candidates", $"{N ?? 1} to 64, at least n", Candidates);
         Require(Size is null or "auto" || TrySize(out _), "size", $"auto or a square of {SmallestSize}x{SmallestSize} to {LargestSize}x{LargestSize} pixels", Size);
         Require(ResponseFormat is null or "b64_json" or "url", "response_format", "b64_json or url", ResponseFormat);
         Require(ResponseFormat is not "url" || Stream != true, "response_format", "b64_json with stream", ResponseFormat);
@@ -114,7 +119,8 @@ internal abstract class ImageRequest
     {
         Model = Model,
         Prompt = Text,
-        Candidates = N ?? 1,
+        Candidates = Candidates ?? N ?? 1,
+        Keep = Candidates is null ? null : N ?? 1,
         Seed = Seed ?? newSeed,
         PartialPictures = PartialImages ?? 0,
         Temperature = Temperature,

@@ -40,6 +40,10 @@ internal sealed record ImageObject
     /// <summary>Where the picture file can be fetched for an hour; whoever knows the address may.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Url { get; init; }
+
+    /// <summary>Where candidates were ranked: how well the picture goes with the prompt, a cosine.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Score { get; init; }
 }
 
 /// <summary>Tokens that pictures took.</summary>
