@@ -130,7 +130,8 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
     [Fact]
     public async Task ImageGenerator_OfTheClient_DrawsAndCompletes()
     {
-        using var generator = new DalleImageGenerator(silo.Client, HttpSilo.Model);
+        var client = silo.Client;
+        using var generator = new DalleImageGenerator(client, HttpSilo.Model);
         var options = new Microsoft.Extensions.AI.ImageGenerationOptions { Count = 2, AdditionalProperties = new() { ["seed"] = 7, ["candidates"] = 3 } };
 
         var drawn = await generator.GenerateAsync(new("a red circle"), options, Token);
@@ -142,7 +143,7 @@ public sealed class ImagesTests(HttpSilo silo) : IClassFixture<HttpSilo>
         Assert.Equal(3 * 16, drawn.Usage!.OutputTokenCount);
         Assert.Equal(drawn.Usage.InputTokenCount + 16, completed.Usage!.InputTokenCount);
         Assert.Equal("MediaType", (await Assert.ThrowsAsync<InvalidRequestException>(() => generator.GenerateAsync(new("x"), new() { MediaType = "image/jpeg" }, Token))).Parameter);
-        Assert.Same(silo.Client, generator.GetService(typeof(DalleClient)));
+        Assert.Same(client, generator.GetService(typeof(DalleClient)));
     }
 
     [Fact]

@@ -97,7 +97,8 @@ internal sealed record Drawing(GenerationRequest Request, string Kind, PictureOu
 
     private async Task<ServerEvent> Completed(PictureCompleted picture, InputTokenDetails input) => (await Event("completed", picture.Candidate, picture.Png) with
     {
-        Score = picture.Score, Usage = new ImageUsage { InputTokensDetails = input, OutputTokens = picture.Tokens.Count },
+        Score = picture.Score,
+        Usage = new ImageUsage { InputTokensDetails = input, OutputTokens = picture.Tokens.Count },
     }).ToServerEvent();
 
     private async Task<ImageEvent> Event(string what, int candidate, ReadOnlyMemory<byte> png) => new()
