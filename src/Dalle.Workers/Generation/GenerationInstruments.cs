@@ -8,6 +8,10 @@ public sealed class GenerationInstruments
     /// <summary>Name of the meter.</summary>
     public const string MeterName = "Dalle.Generation";
 
+    // Seconds, from a token of a small model to a picture of a large one that had to wait.
+    private static readonly InstrumentAdvice<double> Seconds =
+        new() { HistogramBucketBoundaries = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100] };
+
     private readonly Meter _meter;
     private readonly Histogram<double> _firstToken;
     private readonly Histogram<double> _perToken;
@@ -20,10 +24,10 @@ public sealed class GenerationInstruments
     public GenerationInstruments(IMeterFactory meters)
     {
         _meter = meters.Create(MeterName);
-        _firstToken = _meter.CreateHistogram<double>("gen_ai.server.time_to_first_token", "s", "From a request's arrival at the generator to the first token of its first picture.");
-        _perToken = _meter.CreateHistogram<double>("gen_ai.server.time_per_output_token", "s", "From one token of a picture to its next.");
-        _request = _meter.CreateHistogram<double>("gen_ai.server.request.duration", "s", "From a request's arrival at the generator to its last picture.");
-        _queued = _meter.CreateHistogram<double>("dalle.generation.queue.duration", "s", "From a request's arrival at the generator to its first slot.");
+        _firstToken = _meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "From a request's arrival at the generator to the first token of its first picture.", tags: null, Seconds);
+        _perToken = _meter.CreateHistogram("gen_ai.server.time_per_output_token", "s", "From one token of a picture to its next.", tags: null, Seconds);
+        _request = _meter.CreateHistogram("gen_ai.server.request.duration", "s", "From a request's arrival at the generator to its last picture.", tags: null, Seconds);
+        _queued = _meter.CreateHistogram("dalle.generation.queue.duration", "s", "From a request's arrival at the generator to its first slot.", tags: null, Seconds);
         _tokens = _meter.CreateCounter<long>("dalle.generation.tokens", "{token}", "Image tokens sampled.");
         _prompts = _meter.CreateCounter<long>("dalle.generation.prompts", "{prompt}", "Prompts, and whether they had to be read or were in the cache.");
         _ended = _meter.CreateCounter<long>("dalle.generation.requests", "{request}", "Requests that ended, and how: completed, aborted, rejected or failed.");
