@@ -3,6 +3,7 @@ using Dalle.Benchmarks.Collectives;
 using Dalle.Benchmarks.DiscreteVae;
 using Dalle.Benchmarks.Prior;
 using Dalle.Benchmarks.Sampling;
+using Dalle.Benchmarks.Serving;
 using Dalle.Benchmarks.Training;
 
 namespace Dalle.Benchmarks;
@@ -27,5 +28,8 @@ internal static class Catalog
         new Recovery(),
         new Join(),
         new Calm(),
+        new Serve(),
+        new Overload(),
+        new ColdStart(),
     ];
 }

@@ -175,18 +175,25 @@ internal sealed partial class GenerationSessionGrain(
     private async Task SampleOn(IGeneratorGrain generator, SessionEvents events, CancellationToken cancellationToken)
     {
         var pictures = 0;
-        await foreach (var report in generator.Sample(session.State.Remainder(), cancellationToken).WithCancellation(cancellationToken))
+        var news = new List<GenerationEvent>();
+        await using var reports = generator.Sample(session.State.Remainder(), cancellationToken).GetAsyncEnumerator(cancellationToken);
+        for (var next = reports.MoveNextAsync().AsTask(); await next;)
         {
-            var (next, news) = session.State.Observe(report);
+            // What has come meanwhile is kept with it, in one write.
+            var state = session.State;
+            do
+            {
+                (state, var told) = state.Observe(reports.Current);
+                news.AddRange(told);
+                pictures += reports.Current is PictureDecoded ? 1 : 0;
+                next = reports.MoveNextAsync().AsTask();
+            }
+            while (next.IsCompletedSuccessfully && next.Result);
 
             // Kept before it is told: what a reader has seen is never drawn otherwise.
-            await Save(next);
-            foreach (var item in news)
-            {
-                events.Add(item);
-            }
-
-            pictures += report is PictureDecoded ? 1 : 0;
+            await Save(state);
+            news.ForEach(events.Add);
+            news.Clear();
         }
 
         if (pictures < session.State.Request!.Candidates)

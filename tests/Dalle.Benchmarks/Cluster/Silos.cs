@@ -12,7 +12,10 @@ internal sealed class Silos : IAsyncDisposable
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dalle-benchmark-");
     private readonly List<Process> _processes = [];
+    private readonly IReadOnlyList<(string Name, string Value)> _variables;
     private DalleClient? _client;
+
+    private Silos(IReadOnlyList<(string Name, string Value)> variables) => _variables = variables;
 
     /// <summary>Connected to the first silo.</summary>
     public DalleClient Client => _client ?? throw new InvalidOperationException("No silo was started.");
@@ -20,10 +23,15 @@ internal sealed class Silos : IAsyncDisposable
     /// <summary>How many were started.</summary>
     public int Count => _processes.Count;
 
+    /// <summary>What the first silo tells of itself.</summary>
+    public SiloCard Card => SiloCard.Read(FolderOf(0)) ?? throw new InvalidOperationException("No silo runs.");
+
     /// <summary>Starts silos one after the other.</summary>
-    public static async Task<Silos> Start(int count)
+    /// <param name="count">How many.</param>
+    /// <param name="variables">Set in their environment.</param>
+    public static async Task<Silos> Start(int count, params IReadOnlyList<(string Name, string Value)> variables)
     {
-        var silos = new Silos();
+        var silos = new Silos(variables);
         try
         {
             for (var i = 0; i < count; i++)
@@ -40,11 +48,30 @@ internal sealed class Silos : IAsyncDisposable
         }
     }
 
+    /// <summary>Bytes of memory that the first silo has.</summary>
+    public long ResidentBytes()
+    {
+        _processes[0].Refresh();
+        return _processes[0].WorkingSet64;
+    }
+
+    /// <summary>Kills the only silo and starts it again on the same folder.</summary>
+    public async Task StartFirstAgain()
+    {
+        _processes[0].Kill();
+        await _processes[0].WaitForExitAsync();
+        _processes[0].Dispose();
+        _processes.Clear();
+        await (_client?.DisposeAsync() ?? ValueTask.CompletedTask);
+        _client = null;
+        await Add();
+    }
+
     /// <summary>Starts another one and waits until it serves.</summary>
     public async Task Add()
     {
-        var folder = Path.Combine(_folder.FullName, _processes.Count.ToString(CultureInfo.InvariantCulture));
-        string[] join = _processes.Count == 0 ? [] : ["--join", SiloCard.Read(FolderOf(0))!.Join!];
+        var folder = FolderOf(_processes.Count);
+        string[] join = _processes.Count == 0 ? [] : ["--join", Card.Join!];
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "dalle")) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in (string[])["silo", "--http-port", "0", "--data-dir", folder, .. join])
         {
@@ -52,6 +79,11 @@ internal sealed class Silos : IAsyncDisposable
         }
 
         start.Environment["DALLE_CLUSTERSECRET"] = "known-to-the-benchmark";
+        foreach (var (name, value) in _variables)
+        {
+            start.Environment[name] = value;
+        }
+
         var process = Process.Start(start)!;
         _processes.Add(process);
         _ = process.StandardError.ReadToEndAsync();
