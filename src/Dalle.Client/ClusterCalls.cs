@@ -8,6 +8,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Calls to a silo that was lost are rejected until the others have taken it for dead; longer than they need for that.</summary>
+    private static readonly TimeSpan RejectionsLast = TimeSpan.FromSeconds(6);
+
     public DalleClientOptions Options => options;
 
     public TimeProvider Clock => clock;
@@ -18,19 +21,29 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
     public async Task<T> Ask<T>(string what, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken, TimeSpan? within = null)
     {
         var deadline = within ?? options.CallTimeout;
+        var begun = clock.GetTimestamp();
+        var rejectedUntil = deadline < RejectionsLast ? deadline : RejectionsLast;
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        try
+        while (true)
         {
-            return await call(leaving.Token).WaitAsync(deadline, clock, cancellationToken);
-        }
-        catch (TimeoutException error)
-        {
-            await leaving.CancelAsync();
-            throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
-        }
-        catch (Exception error) when (IsUnavailable(error))
-        {
-            throw Unavailable(what, error);
+            try
+            {
+                var left = deadline - clock.GetElapsedTime(begun);
+                return await call(leaving.Token).WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock, cancellationToken);
+            }
+            catch (TimeoutException error)
+            {
+                await leaving.CancelAsync();
+                throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
+            }
+            catch (Exception error) when (IsRejected(error) && clock.GetElapsedTime(begun) + RetryDelay < rejectedUntil)
+            {
+                await Task.Delay(RetryDelay, clock, cancellationToken);
+            }
+            catch (Exception error) when (IsUnavailable(error))
+            {
+                throw Unavailable(what, error);
+            }
         }
     }
 
@@ -119,6 +132,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 
     /// <summary>Whether an error speaks of the connection or the silo, not of what was asked.</summary>
     private static bool IsCut(Exception error) => error is not (InvalidRequestException or NotFoundException or OverloadedException or GenerationFailedException);
+
+    /// <summary>Whether a call has not reached its silo, so that nothing came of it and it may be made again.</summary>
+    private static bool IsRejected(Exception error) => error is OrleansMessageRejectionException and not SiloUnavailableException;
 
     /// <summary>Whether no silo took a call. Where none that is left offers the grain, Orleans' error has no type of its own, only its words.</summary>
     private static bool IsUnavailable(Exception error) =>

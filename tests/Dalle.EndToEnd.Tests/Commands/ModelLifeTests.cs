@@ -44,7 +44,7 @@ public sealed class ModelLifeTests : IDisposable
     private static void AssertWatchedToTheEnd(IReadOnlyList<JsonElement> events)
     {
         Assert.Equal(
-            ["prepare", "tokenizer", "discreteVae", "encode", "prior", "publish"],
+            ["prepare", "tokenizer", "discreteVae", "encode", "prior", "reranker", "publish"],
             events.Where(next => TypeOf(next) == "stage.completed").Select(next => next.GetProperty("stage").GetString()));
         Assert.Equal(("phase", "completed"), (TypeOf(events[^1]), events[^1].GetProperty("phase").GetString()));
     }
