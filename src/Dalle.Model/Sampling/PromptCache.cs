@@ -30,13 +30,15 @@ internal sealed class PromptCache
     // The one used last in front.
     private readonly LinkedList<CachedPrompt> _prompts = new();
     private readonly Stack<int> _free;
+    private readonly int _length;
     private readonly int _vocabulary;
 
     /// <param name="places">Captions at one time.</param>
+    /// <param name="length">Text positions of a caption, padding included.</param>
     /// <param name="vocabulary">Image tokens to choose from.</param>
-    public PromptCache(int places, int vocabulary)
+    public PromptCache(int places, int length, int vocabulary)
     {
-        _vocabulary = vocabulary;
+        (_length, _vocabulary) = (length, vocabulary);
         _free = new(Enumerable.Range(0, places).Reverse());
     }
 
@@ -73,9 +75,9 @@ internal sealed class PromptCache
     }
 
     /// <summary>Gives a caption back. One that was not read to its end, and that no one waits for any more, is forgotten.</summary>
-    public void Release(CachedPrompt prompt, int length)
+    public void Release(CachedPrompt prompt)
     {
-        if (--prompt.Users == 0 && prompt.Read < length)
+        if (--prompt.Users == 0 && !IsRead(prompt))
         {
             _prompts.Remove(prompt);
             _free.Push(prompt.Place);
@@ -83,11 +85,11 @@ internal sealed class PromptCache
     }
 
     /// <summary>The caption that has waited for longest to be read to its end; null if none has to be.</summary>
-    public CachedPrompt? Unread(int length)
+    public CachedPrompt? Unread()
     {
         for (var node = _prompts.Last; node is not null; node = node.Previous)
         {
-            if (node.Value.Read < length)
+            if (!IsRead(node.Value))
             {
                 return node.Value;
             }
@@ -95,6 +97,9 @@ internal sealed class PromptCache
 
         return null;
     }
+
+    /// <summary>Whether the decoder has read all of a caption.</summary>
+    public bool IsRead(CachedPrompt prompt) => prompt.Read == _length;
 
     private int TakePlace()
     {

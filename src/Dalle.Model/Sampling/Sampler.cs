@@ -34,7 +34,7 @@ public sealed class Sampler : IDisposable
     {
         (_config, _decoder, Slots) = (config, decoder, capacity.Slots);
         _sampler = new(config.ImageVocabulary);
-        _prompts = new(capacity.Prompts, config.ImageVocabulary);
+        _prompts = new(capacity.Prompts, config.TextLength, config.ImageVocabulary);
         _slots = new(Enumerable.Range(0, Slots).Reverse());
         _rows = new DecodeRow[Slots + Math.Max(config.TextLength, decoder.TextRowsPerStep)];
         _guided = new float[config.ImageVocabulary];
@@ -78,12 +78,12 @@ public sealed class Sampler : IDisposable
     /// <returns>False when there is nothing to do: all pictures are whole, or there are none.</returns>
     public bool Step()
     {
-        var read = _prompts.Unread(_config.TextLength);
+        var read = _prompts.Unread();
         var count = AddText(read);
         var texts = count;
         foreach (var sequence in _sequences)
         {
-            if (sequence.Position is > 0 && !sequence.IsWhole)
+            if (sequence.Position > 0 && !sequence.IsWhole)
             {
                 count = AddImage(sequence.Prompted, sequence, count);
                 count = sequence.Blank is { } blank ? AddImage(blank, sequence, count) : count;
@@ -95,7 +95,7 @@ public sealed class Sampler : IDisposable
             _decoder.Step(_rows.AsSpan(0, count));
         }
 
-        if (read?.Read == _config.TextLength)
+        if (read is not null && _prompts.IsRead(read))
         {
             _decoder.Logits(texts - 1).CopyTo(read.Logits);
         }
@@ -187,8 +187,7 @@ public sealed class Sampler : IDisposable
         return row + 1;
     }
 
-    private bool IsRead(SampledSequence sequence) =>
-        sequence.Prompted.Prompt.Read == _config.TextLength && (sequence.Blank?.Prompt.Read ?? _config.TextLength) == _config.TextLength;
+    private bool IsRead(SampledSequence sequence) => _prompts.IsRead(sequence.Prompted.Prompt) && (sequence.Blank is not { } blank || _prompts.IsRead(blank.Prompt));
 
     private int Next(SampledSequence sequence)
     {
@@ -216,7 +215,7 @@ public sealed class Sampler : IDisposable
             if (branch is not null)
             {
                 _slots.Push(branch.Slot);
-                _prompts.Release(branch.Prompt, _config.TextLength);
+                _prompts.Release(branch.Prompt);
             }
         }
     }

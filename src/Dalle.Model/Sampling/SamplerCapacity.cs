@@ -20,7 +20,7 @@ public sealed record SamplerCapacity(int Slots = 64, int IdlePrompts = 32)
         return Bytes(config, _ => blocks);
     }
 
-    /// <summary>The capacity that a number of bytes has room for, at most this one: half as many idle prompts as slots.</summary>
+    /// <summary>The capacity that a number of bytes has room for, at most this one: slots first, idle captions in what is left.</summary>
     /// <param name="config">The prior's shape.</param>
     /// <param name="bytes">Bytes for keys and values.</param>
     /// <exception cref="ArgumentException">There is no room for one guided image.</exception>

@@ -86,6 +86,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
             while (true)
             {
                 await _models.Provide();
+                Status = Describe();
                 var requests = 0;
                 foreach (var batch in _models.Batches.ToArray())
                 {
@@ -155,11 +156,13 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
             most = Math.Max(most, batch.Requests);
         }
         while (sampled && batch.Pictures <= due && _clock.GetElapsedTime(begun) < turn);
-        Status = new(
-            _models.Batches.Sum(other => other.Requests), _models.Batches.Sum(other => other.Model.Sampler.FreeSlots),
-            _models.Batches.Sum(other => other.Model.Sampler.Slots), _models.Loading, [.. _models.Batches.Select(other => other.Key)]);
+        Status = Describe();
         return most;
     }
+
+    private EngineStatus Describe() => new(
+        _models.Batches.Sum(batch => batch.Requests), _models.Batches.Sum(batch => batch.Model.Sampler.FreeSlots),
+        _models.Batches.Sum(batch => batch.Model.Sampler.Slots), _models.Loading, [.. _models.Batches.Select(batch => batch.Key)]);
 
     private static (PendingPicture Picture, Picture Decoded, double? Score)? Decode(GenerationBatch batch)
     {

@@ -39,7 +39,10 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
             }
             else if (!_loading.ContainsKey(key) && await MakeRoom([.. waiting[..i].Select(entry => entry.ModelKey)]))
             {
-                _loading.Add(key, Load(manifest));
+                // Told once the task has come to its end, and not by itself: whoever looks then finds it so.
+                var loading = Load(manifest);
+                _loading.Add(key, loading);
+                _ = loading.ContinueWith(_ => loaded(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             }
         }
     }
@@ -129,10 +132,6 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
         catch (Exception error) when (error is not GenerationFailedException)
         {
             throw new GenerationFailedException($"Model '{manifest.Name}' cannot be loaded: {error.Message}");
-        }
-        finally
-        {
-            loaded();
         }
     }
 }

@@ -137,6 +137,14 @@ internal abstract class ImageRequest
         OutputCompression ?? 100,
         TrySize(out var size) ? size : model.ImageSize);
 
+    protected static void RequirePrompt(string prompt)
+    {
+        if (string.IsNullOrWhiteSpace(prompt))
+        {
+            throw ApiException.Missing("prompt", "what the pictures show");
+        }
+    }
+
     protected static void Require(bool holds, string parameter, string expected, object? found)
     {
         if (!holds)
@@ -165,10 +173,7 @@ internal sealed class ImageGenerationRequest : ImageRequest
     public override void Check()
     {
         base.Check();
-        if (string.IsNullOrWhiteSpace(Prompt))
-        {
-            throw ApiException.Missing("prompt", "what the pictures show");
-        }
+        RequirePrompt(Prompt);
     }
 }
 
@@ -193,10 +198,7 @@ internal sealed class ImageEditRequest : ImageRequest
     public override void Check()
     {
         base.Check();
-        if (string.IsNullOrWhiteSpace(Prompt))
-        {
-            throw ApiException.Missing("prompt", "what the pictures show");
-        }
+        RequirePrompt(Prompt);
     }
 }
 
