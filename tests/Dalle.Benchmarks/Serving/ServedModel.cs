@@ -24,7 +24,8 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>The model: all tokens are drawn from, without guidance.</summary>
     public static Preset Preset { get; } = Preset.Emoji with
     {
-        Sampling = new SamplingSettings(), PriorTraining = Preset.Emoji.PriorTraining with { Precision = Precision.BFloat16 },
+        Sampling = new SamplingSettings(),
+        PriorTraining = Preset.Emoji.PriorTraining with { Precision = Precision.BFloat16 },
     };
 
     public DalleClient Client => _silos.Client;

@@ -12,11 +12,13 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
     /// <summary>Sessions at once: enough that each of three silos has some.</summary>
     private const int Sessions = 12;
 
+    private const int Candidates = 8;
+
     private readonly SiloCluster _cluster = new();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>Large enough that a picture takes a second and more among the others.</summary>
+    /// <summary>Large enough that all sessions together take seconds.</summary>
     private static Preset Preset { get; } = Preset.Test with
     {
         Transformer = Preset.Test.Transformer with { Layers = 12, Width = 256, Heads = 8 },
@@ -45,7 +47,7 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
 
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
-    private static GenerationRequest Request(int session) => new() { Model = "m", Prompt = $"a red circle {session}", Candidates = 2, Seed = (ulong)session, PartialPictures = 1 };
+    private static GenerationRequest Request(int session) => new() { Model = "m", Prompt = $"a red circle {session}", Candidates = Candidates, Seed = (ulong)session, PartialPictures = 1 };
 
     private async Task Start()
     {
@@ -59,13 +61,14 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
         // The first silo has the store, and the client; any of the others may go.
         var client = _cluster.Silos[0].Client;
         var killed = _cluster.Silos[random.Next(1, 3)];
-        var after = random.Next(1, Sessions * 4);
+        var after = random.Next(1, Sessions * Candidates * Preset.Transformer.GridSize / 2);
         var rows = 0;
         var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var names = Enumerable.Range(0, Sessions).Select(_ => Guid.NewGuid().ToString("N")).ToArray();
         var sessions = names.Select((name, session) => Read(name, session)).ToArray();
         await enough.Task.WaitAsync(Token);
         killed.Send(Signal.Kill);
+        Assert.Contains(sessions, session => !session.IsCompleted);
         await _cluster.Remove(killed);
         var told = await Task.WhenAll(sessions);
         await _cluster.Join();
