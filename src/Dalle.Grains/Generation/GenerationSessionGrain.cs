@@ -75,7 +75,7 @@ internal sealed partial class GenerationSessionGrain(
         if (session.State.Request is null)
         {
             var model = await GrainFactory.GetGrain<IModelCatalogGrain>(0).Get(request.Model, cancellationToken);
-            await Save(session.State.Start(request, model, clock.GetUtcNow()));
+            session.State = session.State.Start(request, model, clock.GetUtcNow());
         }
 
         if (_draw is not null)
@@ -107,9 +107,7 @@ internal sealed partial class GenerationSessionGrain(
         try
         {
             await Sample(events, cancellationToken);
-            await Save(session.State.Complete(clock.GetUtcNow()));
-            events.Add(session.State.Ending());
-            events.Close(null);
+            await Complete(events);
         }
         catch (OverloadedException overloaded)
         {
@@ -118,6 +116,10 @@ internal sealed partial class GenerationSessionGrain(
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // Cancelled or deactivated: whoever did it does the rest.
+        }
+        catch (Exception error) when (session.State.Over)
+        {
+            LogNotKept(logger, error, SessionId);
         }
         catch (Exception error)
         {
@@ -191,7 +193,7 @@ internal sealed partial class GenerationSessionGrain(
             while (next.IsCompletedSuccessfully && next.Result);
 
             // Kept before it is told: what a reader has seen is never drawn otherwise.
-            await Save(state);
+            await Keep(state);
             news.ForEach(events.Add);
             news.Clear();
         }
@@ -210,28 +212,43 @@ internal sealed partial class GenerationSessionGrain(
     {
         var events = _events;
         (_events, _draw) = (new(), null);
-        if (session.State.Rows.Count == 0)
+        if (!session.RecordExists)
         {
-            await session.ClearStateAsync();
+            session.State = new();
         }
 
         events.Close(overloaded);
     }
 
+    // All that the ending tells of is kept by now, so readers do not wait for this to be: at worst a later activation decodes the pictures again.
+    private async Task Complete(SessionEvents events)
+    {
+        session.State = session.State.Complete(clock.GetUtcNow());
+        events.Add(session.State.Ending());
+        events.Close(null);
+        await Write();
+    }
+
     private async Task End(GenerationSessionState state, Exception reason)
     {
-        await Save(state);
+        session.State = state;
+        await Write();
         _events.Close(reason);
     }
 
-    private async Task Save(GenerationSessionState next)
+    /// <summary>Takes over a state; it is written where it holds what could not be computed again.</summary>
+    private async Task Keep(GenerationSessionState next)
     {
-        if (next == session.State)
-        {
-            return;
-        }
-
+        var written = next.HoldsMoreThan(session.State);
         session.State = next;
+        if (written)
+        {
+            await Write();
+        }
+    }
+
+    private async Task Write()
+    {
         await _writing.WaitAsync();
         try
         {
@@ -274,6 +291,9 @@ internal sealed partial class GenerationSessionGrain(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId}: its generator was lost after {Rows} rows, attempt {Attempt}")]
     private static partial void LogGeneratorLost(ILogger logger, Exception lost, string sessionId, int rows, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} is complete, which could not be written down")]
+    private static partial void LogNotKept(ILogger logger, Exception error, string sessionId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} failed")]
     private static partial void LogFailed(ILogger logger, Exception error, string sessionId);

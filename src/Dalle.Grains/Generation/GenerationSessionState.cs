@@ -82,6 +82,9 @@ public sealed record GenerationSessionState
         }
     }
 
+    /// <summary>Whether there are tokens or scores in it that the other state lacks. All else can be found again: the picture to complete is encoded anew as long as no token followed it.</summary>
+    public bool HoldsMoreThan(GenerationSessionState other) => Rows.Count > other.Rows.Count || Scores.Count > other.Scores.Count;
+
     /// <summary>All pictures are there.</summary>
     public GenerationSessionState Complete(DateTimeOffset now) =>
         this with { Phase = GenerationPhase.Completed, Seconds = Seconds ?? (now - Started).TotalSeconds };

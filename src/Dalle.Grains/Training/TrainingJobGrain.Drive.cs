@@ -72,6 +72,12 @@ internal sealed partial class TrainingJobGrain
                 DeactivateOnIdle();
                 return;
             }
+            catch (OrleansMessageRejectionException unreached) when (unreached is not SiloUnavailableException)
+            {
+                // The call was for a silo that is gone and that the cluster still counts on. It was never made, so nothing has been tried.
+                LogUnreached(logger, unreached, JobId, job.State.Stage);
+                await Delay(cancellationToken);
+            }
             catch (Exception lost)
             {
                 attempts.Failed(job.State.Stage, job.State.Checkpoint?.Step ?? 0, lost.Message);

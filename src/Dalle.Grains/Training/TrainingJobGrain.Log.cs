@@ -14,6 +14,9 @@ internal sealed partial class TrainingJobGrain
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the checkpoint of {Stage} after {Step} updates cannot be read, so an older one is taken: {Reason}")]
     private static partial void LogCheckpointSkipped(ILogger logger, string jobId, TrainingStage stage, int step, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: a call of {Stage} could not be made, its silo cannot be reached")]
+    private static partial void LogUnreached(ILogger logger, Exception unreached, string jobId, TrainingStage stage);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the worker of {Stage} was lost, attempt {Attempt}")]
     private static partial void LogWorkerLost(ILogger logger, Exception lost, string jobId, TrainingStage stage, int attempt);
 

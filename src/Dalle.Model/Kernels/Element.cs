@@ -56,7 +56,7 @@ internal unsafe struct Float32 : IMoment<Float32>
 }
 
 /// <summary>The upper half of a 32-bit float.</summary>
-internal unsafe struct BFloat16 : IElement<BFloat16>
+internal unsafe struct BFloat16 : IMoment<BFloat16>
 {
     private ushort _value;
 
@@ -69,4 +69,14 @@ internal unsafe struct BFloat16 : IElement<BFloat16>
     public static void Store<TLanes>(TLanes value, BFloat16* target)
         where TLanes : unmanaged, ILanes<TLanes>
         => value.StoreUpperHalves(&target->_value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Read(BFloat16* source) => BitConverter.UInt32BitsToSingle((uint)source->_value << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write(float value, BFloat16* target)
+    {
+        var bits = BitConverter.SingleToUInt32Bits(value);
+        target->_value = (ushort)((bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16);
+    }
 }

@@ -1,18 +1,34 @@
+using Dalle.Model.Kernels;
 using Dalle.Model.Parameters;
 using Dalle.Model.Prior;
 using static TorchSharp.torch;
 
 namespace Dalle.Model.Sampling;
 
+/// <summary>Makes <see cref="PackedDecoder{TElement}"/>.</summary>
+internal static class PackedDecoder
+{
+    /// <summary>Whether widths fill whole vectors.</summary>
+    public static bool Supports(TransformerConfig config) => config.HeadWidth % Element.Lanes == 0 && config.Width == config.HeadWidth * config.Heads;
+
+    /// <summary>A decoder that keeps keys and values in 16 bit beside bfloat16 weights, else in 32.</summary>
+    /// <inheritdoc cref="PackedDecoder{TElement}(TransformerConfig, ParameterStore, SamplerCapacity, int)" path="/param"/>
+    public static IDecoder Create(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int threads) => parameters.Precision == Precision.BFloat16
+        ? new PackedDecoder<BFloat16>(config, parameters, capacity, threads)
+        : new PackedDecoder<Float32>(config, parameters, capacity, threads);
+}
+
 /// <summary>
 /// The prior's forward pass for decoding on a CPU: a few rows at a time against packed weights, all of it in vectors of 16. Where libtorch dispatches
-/// a hundred small operations for a token, this is one call. Weights have the store's precision, activations are 32 bit.
+/// a hundred small operations for a token, this is one call. Weights have the store's precision, and so have keys and values; activations are 32 bit.
 /// </summary>
+/// <typeparam name="TElement">How keys and values are kept.</typeparam>
 /// <remarks>
 /// Keeps a copy of the weights. A row's result depends on nothing but its own sequence: not on the other rows, not on the number of threads.
 /// Not thread-safe.
 /// </remarks>
-internal sealed unsafe class PackedDecoder : IDecoder
+internal sealed unsafe class PackedDecoder<TElement> : IDecoder
+    where TElement : unmanaged, IMoment<TElement>
 {
     private const int Lanes = 16;
 
@@ -21,8 +37,8 @@ internal sealed unsafe class PackedDecoder : IDecoder
 
     private readonly TransformerConfig _config;
     private readonly AttentionPlan _plan;
-    private readonly KeyValueCache?[] _texts;
-    private readonly KeyValueCache?[] _images;
+    private readonly KeyValueCache<TElement>?[] _texts;
+    private readonly KeyValueCache<TElement>?[] _images;
     private readonly ForkJoin _parts;
     private readonly PackedLayer[] _layers;
     private readonly Dictionary<string, FloatBuffer> _vectors = [];
@@ -41,7 +57,7 @@ internal sealed unsafe class PackedDecoder : IDecoder
     // Where the logits of each row are, among those that were asked for.
     private int[] _logitsOf = [];
 
-    /// <param name="config">A shape that <see cref="Supports"/> accepts.</param>
+    /// <param name="config">A shape that <see cref="PackedDecoder.Supports"/> accepts.</param>
     /// <param name="parameters">The weights; copied.</param>
     /// <param name="capacity">Sequences that have a place; a place takes no memory before it is first used.</param>
     /// <param name="threads">Threads in all.</param>
@@ -50,7 +66,7 @@ internal sealed unsafe class PackedDecoder : IDecoder
         _config = config;
         _scale = (float)(1 / Math.Sqrt(config.HeadWidth));
         _plan = new(config);
-        (_texts, _images) = (new KeyValueCache?[capacity.Prompts], new KeyValueCache?[capacity.Slots]);
+        (_texts, _images) = (new KeyValueCache<TElement>?[capacity.Prompts], new KeyValueCache<TElement>?[capacity.Slots]);
         using var scope = NewDisposeScope();
         _layers = [.. Enumerable.Range(0, config.Layers).Select(layer => new PackedLayer(parameters, TransformerParameters.Layer(layer), config.Attention(layer)))];
         foreach (var name in (string[])["text.token", "text.position", "text.pad", "image.token", "image.row", "image.column", "norm.gain", "norm.bias"])
@@ -78,9 +94,6 @@ internal sealed unsafe class PackedDecoder : IDecoder
 
     /// <inheritdoc/>
     public int TextRowsPerStep => 16;
-
-    /// <summary>Whether widths fill whole vectors.</summary>
-    public static bool Supports(TransformerConfig config) => config.HeadWidth % Lanes == 0 && config.Width == config.HeadWidth * config.Heads;
 
     /// <inheritdoc/>
     public void Step(ReadOnlySpan<DecodeRow> rows)
@@ -245,8 +258,8 @@ internal sealed unsafe class PackedDecoder : IDecoder
                 query[i] *= _scale;
             }
 
-            var text = new HeadEntries(textCache.Keys(_layer, head), textCache.Values(_layer, head), _plan.Text(imageCache is null ? row.Position : _config.TextLength - 1));
-            var image = imageCache is null ? default : new HeadEntries(imageCache.Keys(_layer, head), imageCache.Values(_layer, head), _plan.Image(kind, row.Position));
+            var text = new HeadEntries<TElement>(textCache.Keys(_layer, head), textCache.Values(_layer, head), _plan.Text(imageCache is null ? row.Position : _config.TextLength - 1));
+            var image = imageCache is null ? default : new HeadEntries<TElement>(imageCache.Keys(_layer, head), imageCache.Values(_layer, head), _plan.Image(kind, row.Position));
             VectorMath.Attend(query, text, image, headWidth, scores, output);
         }
     }

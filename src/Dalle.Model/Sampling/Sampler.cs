@@ -156,7 +156,7 @@ public sealed class Sampler : IDisposable
 
     private static IDecoder NewDecoder(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int? threads) =>
         parameters.Master.device_type == TorchSharp.DeviceType.CPU && PackedDecoder.Supports(config)
-            ? new PackedDecoder(config, parameters, capacity, threads ?? get_num_threads())
+            ? PackedDecoder.Create(config, parameters, capacity, threads ?? get_num_threads())
             : new TorchDecoder(config, parameters, capacity);
 
     /// <summary>The next positions of a caption: all of them when nothing else waits for the step.</summary>

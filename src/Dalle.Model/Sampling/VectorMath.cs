@@ -56,15 +56,26 @@ internal static unsafe class VectorMath
     /// <param name="headWidth">Components.</param>
     /// <param name="scores">Room for 16 numbers for each block.</param>
     /// <param name="output">Receives the head's output.</param>
-    public static void Attend(float* query, HeadEntries text, HeadEntries image, int headWidth, float* scores, float* output)
+    public static void Attend<TElement>(float* query, HeadEntries<TElement> text, HeadEntries<TElement> image, int headWidth, float* scores, float* output)
+        where TElement : unmanaged, IMoment<TElement>
     {
         if (Vector512.IsHardwareAccelerated)
         {
-            Attend<Lanes16>(query, text, image, headWidth, scores, output);
+            Attend<Lanes16, TElement>(query, text, image, headWidth, scores, output);
         }
         else
         {
-            Attend<Lanes8>(query, text, image, headWidth, scores, output);
+            Attend<Lanes8, TElement>(query, text, image, headWidth, scores, output);
+        }
+    }
+
+    /// <summary>Writes floats as elements.</summary>
+    public static void Store<TElement>(float* x, TElement* y, int length)
+        where TElement : unmanaged, IMoment<TElement>
+    {
+        for (var i = 0; i < length; i += Lanes8.Count)
+        {
+            TElement.Store(Lanes8.Load(x + i), y + i);
         }
     }
 
@@ -102,11 +113,12 @@ internal static unsafe class VectorMath
         }
     }
 
-    internal static void Attend<TLanes>(float* query, HeadEntries text, HeadEntries image, int headWidth, float* scores, float* output)
+    internal static void Attend<TLanes, TElement>(float* query, HeadEntries<TElement> text, HeadEntries<TElement> image, int headWidth, float* scores, float* output)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged, IMoment<TElement>
     {
         var imageScores = scores + (text.Blocks.Length * BlockSize);
-        var largest = Math.Max(Scores<TLanes>(query, text, headWidth, scores), Scores<TLanes>(query, image, headWidth, imageScores));
+        var largest = Math.Max(Scores<TLanes, TElement>(query, text, headWidth, scores), Scores<TLanes, TElement>(query, image, headWidth, imageScores));
         var sum = Exponentials<TLanes>(scores, (text.Blocks.Length + image.Blocks.Length) * BlockSize, largest);
         var scale = TLanes.Create(1 / sum);
 
@@ -134,8 +146,9 @@ internal static unsafe class VectorMath
 
     /// <summary>The scores of a query against some blocks of keys, 16 for each block; minus infinity where the query does not attend.</summary>
     /// <returns>The largest score.</returns>
-    private static float Scores<TLanes>(float* query, HeadEntries entries, int headWidth, float* scores)
+    private static float Scores<TLanes, TElement>(float* query, HeadEntries<TElement> entries, int headWidth, float* scores)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged, IMoment<TElement>
     {
         var largest = TLanes.Create(float.NegativeInfinity);
         foreach (var block in entries.Blocks)
@@ -146,10 +159,10 @@ internal static unsafe class VectorMath
                 TLanes sum0 = TLanes.Create(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
                 for (var i = 0; i < headWidth; i += 4, key += 4 * BlockSize)
                 {
-                    sum0.AddProduct(TLanes.Load(key), TLanes.Create(query[i]));
-                    sum1.AddProduct(TLanes.Load(key + BlockSize), TLanes.Create(query[i + 1]));
-                    sum2.AddProduct(TLanes.Load(key + (2 * BlockSize)), TLanes.Create(query[i + 2]));
-                    sum3.AddProduct(TLanes.Load(key + (3 * BlockSize)), TLanes.Create(query[i + 3]));
+                    sum0.AddProduct(TElement.Load<TLanes>(key), TLanes.Create(query[i]));
+                    sum1.AddProduct(TElement.Load<TLanes>(key + BlockSize), TLanes.Create(query[i + 1]));
+                    sum2.AddProduct(TElement.Load<TLanes>(key + (2 * BlockSize)), TLanes.Create(query[i + 2]));
+                    sum3.AddProduct(TElement.Load<TLanes>(key + (3 * BlockSize)), TLanes.Create(query[i + 3]));
                 }
 
                 var attended = TLanes.Mask(block.Slots >> part, (sum0 + sum1) + (sum2 + sum3));
@@ -180,8 +193,10 @@ internal static unsafe class VectorMath
 
     /// <summary>Adds the weighted values of some blocks, two vectors of a head. Slots that are not attended to have weight 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddValues<TLanes>(float* weight, HeadEntries entries, int headWidth, int start, ref TLanes even0, ref TLanes even1, ref TLanes odd0, ref TLanes odd1)
+    private static void AddValues<TLanes, TElement>(
+        float* weight, HeadEntries<TElement> entries, int headWidth, int start, ref TLanes even0, ref TLanes even1, ref TLanes odd0, ref TLanes odd1)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged, IMoment<TElement>
     {
         var (e0, e1, o0, o1) = (even0, even1, odd0, odd1);
         foreach (var block in entries.Blocks)
@@ -190,10 +205,10 @@ internal static unsafe class VectorMath
             for (var slot = 0; slot < BlockSize; slot += 2, value += 2 * headWidth)
             {
                 var (first, second) = (TLanes.Create(weight[slot]), TLanes.Create(weight[slot + 1]));
-                e0.AddProduct(TLanes.Load(value), first);
-                e1.AddProduct(TLanes.Load(value + TLanes.Count), first);
-                o0.AddProduct(TLanes.Load(value + headWidth), second);
-                o1.AddProduct(TLanes.Load(value + headWidth + TLanes.Count), second);
+                e0.AddProduct(TElement.Load<TLanes>(value), first);
+                e1.AddProduct(TElement.Load<TLanes>(value + TLanes.Count), first);
+                o0.AddProduct(TElement.Load<TLanes>(value + headWidth), second);
+                o1.AddProduct(TElement.Load<TLanes>(value + headWidth + TLanes.Count), second);
             }
 
             weight += BlockSize;
@@ -204,16 +219,17 @@ internal static unsafe class VectorMath
 
     /// <summary>The same for one vector of a head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddValues<TLanes>(float* weight, HeadEntries entries, int headWidth, int start, ref TLanes even, ref TLanes odd)
+    private static void AddValues<TLanes, TElement>(float* weight, HeadEntries<TElement> entries, int headWidth, int start, ref TLanes even, ref TLanes odd)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged, IMoment<TElement>
     {
         foreach (var block in entries.Blocks)
         {
             var value = entries.Values + ((long)block.Block * BlockSize * headWidth) + start;
             for (var slot = 0; slot < BlockSize; slot += 2, value += 2 * headWidth)
             {
-                even.AddProduct(TLanes.Load(value), TLanes.Create(weight[slot]));
-                odd.AddProduct(TLanes.Load(value + headWidth), TLanes.Create(weight[slot + 1]));
+                even.AddProduct(TElement.Load<TLanes>(value), TLanes.Create(weight[slot]));
+                odd.AddProduct(TElement.Load<TLanes>(value + headWidth), TLanes.Create(weight[slot + 1]));
             }
 
             weight += BlockSize;

@@ -7,13 +7,18 @@ namespace Dalle.Workers.Generation;
 /// <remarks>Used on the device's thread.</remarks>
 internal sealed class DrawnRequest
 {
+    /// <summary>Rows are reported no more often than this: a small model samples one every few milliseconds, and what it takes to keep and tell each of them is missed by the sampling.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+
     private readonly GenerationTicket _ticket;
+    private readonly TimeProvider _clock;
     private readonly SequenceRequest[] _requests;
     private readonly SampledSequence?[] _sequences;
     private readonly int[][] _whole;
     private readonly int _gridSize;
     private readonly IReadOnlyList<int> _partialRows;
     private int _partialsDue;
+    private long? _reported;
     private bool _observed;
 
     /// <param name="ticket">The request.</param>
@@ -21,9 +26,10 @@ internal sealed class DrawnRequest
     /// <param name="settings">How its tokens are drawn.</param>
     /// <param name="gridSize">Height and width of the token grid.</param>
     /// <param name="pictureTokens">Image tokens of the picture to complete; null where there is none.</param>
-    public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize, IReadOnlyList<int>? pictureTokens)
+    /// <param name="clock">Tells when rows are due.</param>
+    public DrawnRequest(GenerationTicket ticket, IReadOnlyList<int> prompt, SamplingSettings settings, int gridSize, IReadOnlyList<int>? pictureTokens, TimeProvider clock)
     {
-        (_ticket, _gridSize) = (ticket, gridSize);
+        (_ticket, _gridSize, _clock) = (ticket, gridSize, clock);
         Rows = ticket.KnownRows;
         _partialRows = ticket.Request.Request.PartialRows(gridSize);
         var seed = ticket.Request.Request.Seed;
@@ -63,8 +69,8 @@ internal sealed class DrawnRequest
         sampler.TryAdmit(_requests[candidate]) ?? throw new InvalidOperationException($"Expected {Slots} free slots, got {sampler.FreeSlots}.");
 
     /// <summary>
-    /// Reports the rows that all pictures have by now, up to one after which partial pictures are due: rows that follow are told after those. Lets go of the
-    /// slots of pictures that are whole.
+    /// Reports the rows that all pictures have by now, unless some were reported a moment ago and more are to come, up to one after which partial pictures are
+    /// due: rows that follow are told after those. Lets go of the slots of pictures that are whole.
     /// </summary>
     /// <returns>Number of pictures that became whole, and partial pictures that are due.</returns>
     public (int Whole, IReadOnlyList<PendingPicture> Due) Observe()
@@ -85,7 +91,14 @@ internal sealed class DrawnRequest
         // Whoever drew the rows that are known may have been lost before their partial pictures were told.
         var due = _observed ? [] : Partials();
         _observed = true;
-        while (_partialsDue == 0 && !IsWhole && Enumerable.Range(0, _sequences.Length).Min(Position) >= (Rows + 1) * _gridSize)
+        var sampled = Enumerable.Range(0, _sequences.Length).Min(Position) / _gridSize;
+        if (sampled <= Rows || (sampled < _gridSize && _reported is { } last && _clock.GetElapsedTime(last) < Pace))
+        {
+            return (whole, due);
+        }
+
+        _reported = _clock.GetTimestamp();
+        while (_partialsDue == 0 && Rows < sampled)
         {
             var row = Rows++;
             _ticket.Report(new RowsSampled([.. Enumerable.Range(0, _sequences.Length).Select(candidate => Sampled(candidate).Slice(row * _gridSize, _gridSize).ToArray())]));

@@ -212,7 +212,7 @@ internal sealed class GenerationBatch : IDisposable
             var pictureTokens = ticket.Kept is { } kept ? ticket.Request.PictureTokens ?? Model.Encode(kept.Pixels) : null;
             _instruments.OnBegun(_clock.GetElapsedTime(ticket.Entered));
             ticket.Report(new SamplingStarted(prompt.Count, pictureTokens));
-            return new(ticket, prompt, Settings(ticket), Model.GridSize, pictureTokens);
+            return new(ticket, prompt, Settings(ticket), Model.GridSize, pictureTokens, _clock);
         }
         catch (InvalidRequestException error)
         {

@@ -112,7 +112,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>One turn of a model: tokens for a while, then pictures for as long at most.</summary>
+    /// <summary>One turn of a model: tokens for a while, then pictures: for as long at most, and only one while others wait for their tokens.</summary>
     /// <returns>Number of requests that it worked for.</returns>
     private async Task<int> Advance(GenerationBatch batch)
     {
@@ -122,11 +122,12 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
             var requests = await _device.Run(_ => Sample(batch), _stopping.Token);
             var sampled = _clock.GetTimestamp();
             var whole = 0;
-            while (_clock.GetElapsedTime(sampled) < _options.TurnLength && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded, score))
+            for (var more = true; more && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded, score);)
             {
                 requests++;
                 whole += picture.Index is null ? 1 : 0;
                 Report(picture, decoded, score);
+                more = batch.Requests == 0 && _clock.GetElapsedTime(sampled) < _options.TurnLength;
             }
 
             _decoding = _clock.GetElapsedTime(sampled);

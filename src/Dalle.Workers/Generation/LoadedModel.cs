@@ -43,7 +43,7 @@ internal sealed class LoadedModel : IDisposable
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
         _reranker = LoadedReranker.Read(store, manifest, device);
-        Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots).Within(Config.Transformer, options.CacheBytes), threads);
+        Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots).Within(Config.Transformer, Config.Precision, options.CacheBytes), threads);
     }
 
     public string Name { get; }

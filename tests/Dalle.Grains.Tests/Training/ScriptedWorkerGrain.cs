@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Globalization;
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Dalle.Contracts.Cluster;
@@ -42,6 +44,10 @@ public sealed class WorkerScript
 
     /// <summary>Lets the worker break down next.</summary>
     public void Break(string reason) => _lines.Writer.TryWrite(() => throw new SiloUnavailableException(reason));
+
+    /// <summary>Lets the worker be out of reach next, as it is while its silo is gone and the cluster still counts on it.</summary>
+    public void BeOutOfReach() => _lines.Writer.TryWrite(() => throw (Exception)Activator.CreateInstance(
+        typeof(OrleansMessageRejectionException), BindingFlags.Instance | BindingFlags.NonPublic, null, ["Unable to connect"], CultureInfo.InvariantCulture)!);
 
     /// <summary>The next lease that the worker is given, once it is.</summary>
     public ValueTask<StageLease> NextLease(CancellationToken cancellationToken) => _leases.Reader.ReadAsync(cancellationToken);

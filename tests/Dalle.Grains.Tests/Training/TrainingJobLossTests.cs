@@ -83,6 +83,21 @@ public sealed class TrainingJobLossTests(GrainCluster cluster) : ScriptedJob(clu
     }
 
     [Fact]
+    public async Task Job_WhoseWorkerIsOutOfReach_WaitsForAsLongAsItTakes()
+    {
+        await StartAt(TrainingStage.Encode);
+        for (var i = 0; i < 7; i++)
+        {
+            Script.BeOutOfReach();
+        }
+
+        DoneFrom(TrainingStage.Encode);
+
+        Assert.EndsWith("Completed", Text(await Watch()), StringComparison.Ordinal);
+        Assert.Equal(7 + Enum.GetValues<TrainingStage>().Length, Script.Leases.Count);
+    }
+
+    [Fact]
     public async Task Job_WhoseWorkerIsLost_IsTriedFiveTimesFromEachCheckpoint()
     {
         await StartAt(TrainingStage.Prior);

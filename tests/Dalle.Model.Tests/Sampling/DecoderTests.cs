@@ -20,7 +20,7 @@ public sealed class DecoderTests
     public void PackedDecoder_FedTokenByToken_GivesTheWholeNetworksLogits(int layers, int grid, int text, int width, int heads, int kernel)
     {
         using var prior = new TestPrior(layers, grid, text, width, heads, kernel);
-        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
+        using var decoder = PackedDecoder.Create(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
 
         AssertLogits(prior, decoder, tolerance: 1e-4);
     }
@@ -52,15 +52,17 @@ public sealed class DecoderTests
     public void PackedDecoder_OfSixteenBitWeights_StaysNearTheWholeNetwork(Precision precision, double tolerance)
     {
         using var prior = new TestPrior(precision: precision);
-        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
+        using var decoder = PackedDecoder.Create(prior.Config, prior.Parameters, new(Slots: 5), threads: 2);
 
         AssertLogits(prior, decoder, tolerance);
     }
 
-    [Fact]
-    public void PackedDecoder_AnyBatchAndThreads_GivesTheSameBits()
+    [Theory]
+    [InlineData(Precision.Float32)]
+    [InlineData(Precision.BFloat16)]
+    public void PackedDecoder_AnyBatchAndThreads_GivesTheSameBits(Precision precision)
     {
-        using var prior = new TestPrior(layers: 6, grid: 4, width: 96, heads: 3);
+        using var prior = new TestPrior(layers: 6, grid: 4, width: 96, heads: 3, precision: precision);
         int[][] captions = [[1, 2, 3], [], [7, 7, 7, 7, 7], [10], [4, 5], [6], [0, 9]];
         var together = Run(threads: 1, captions);
 
@@ -71,7 +73,7 @@ public sealed class DecoderTests
 
         float[][] Run(int threads, params int[][] of)
         {
-            using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: of.Length), threads);
+            using var decoder = PackedDecoder.Create(prior.Config, prior.Parameters, new(Slots: of.Length), threads);
             var logits = of.Select(_ => new List<float>()).ToArray();
             foreach (var rows in Steps(prior, of, [.. Enumerable.Range(0, of.Length)], (_, position) => position % prior.Config.ImageVocabulary))
             {
@@ -86,11 +88,13 @@ public sealed class DecoderTests
         }
     }
 
-    [Fact]
-    public void PackedDecoder_CaptionReadInPiecesBesideImages_GivesTheSameBits()
+    [Theory]
+    [InlineData(Precision.Float32)]
+    [InlineData(Precision.BFloat16)]
+    public void PackedDecoder_CaptionReadInPiecesBesideImages_GivesTheSameBits(Precision precision)
     {
-        using var prior = new TestPrior(layers: 6, grid: 4, text: 21, width: 96, heads: 3);
-        using var decoder = new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 2), threads: 2);
+        using var prior = new TestPrior(layers: 6, grid: 4, text: 21, width: 96, heads: 3, precision: precision);
+        using var decoder = PackedDecoder.Create(prior.Config, prior.Parameters, new(Slots: 2), threads: 2);
         int[] caption = [3, 1, 4, 1, 5];
         var whole = Text(prior, caption, prompt: 0);
         decoder.Step(whole);

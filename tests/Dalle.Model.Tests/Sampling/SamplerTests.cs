@@ -1,3 +1,4 @@
+using Dalle.Model.Parameters;
 using Dalle.Model.Sampling;
 using TorchSharp;
 
@@ -126,7 +127,7 @@ public sealed class SamplerTests : IDisposable
     [Fact]
     public void TryAdmit_PromptThatWasReadBefore_IsNotReadAgain()
     {
-        var decoder = new CountingDecoder(new PackedDecoder(_prior.Config, _prior.Parameters, new(Slots: 4, IdlePrompts: 1), threads: 1));
+        var decoder = new CountingDecoder(PackedDecoder.Create(_prior.Config, _prior.Parameters, new(Slots: 4, IdlePrompts: 1), threads: 1));
         using var sampler = new Sampler(_prior.Config, decoder, new(Slots: 4, IdlePrompts: 1));
 
         sampler.SampleAll([Mixed[0], Mixed[1], Mixed[0] with { Candidate = 9 }]);
@@ -148,7 +149,7 @@ public sealed class SamplerTests : IDisposable
     public void Dispose_InTheMiddleOfItsPrompt_HasTheNextOneReadItWhole()
     {
         using var prior = new TestPrior(text: 50);
-        using var sampler = new Sampler(prior.Config, new PackedDecoder(prior.Config, prior.Parameters, new(Slots: 3), threads: 1), new(Slots: 3));
+        using var sampler = new Sampler(prior.Config, PackedDecoder.Create(prior.Config, prior.Parameters, new(Slots: 3), threads: 1), new(Slots: 3));
         var expected = sampler.SampleAll([Mixed[2]])[0];
         sampler.SampleAll([.. Enumerable.Range(0, 40).Select(i => new SequenceRequest([i % 11, i / 11], 0, 0, new()))]);
 
@@ -189,11 +190,11 @@ public sealed class SamplerTests : IDisposable
     [Fact]
     public void Capacity_WithinSomeBytes_TakesNoMore()
     {
-        var (slot, prompt) = (SamplerCapacity.SlotBytes(_prior.Config), SamplerCapacity.PromptBytes(_prior.Config));
+        var (slot, prompt) = (SamplerCapacity.SlotBytes(_prior.Config, Precision.Float32), SamplerCapacity.PromptBytes(_prior.Config, Precision.Float32));
 
-        Assert.Equal(new SamplerCapacity(5, 1), new SamplerCapacity().Within(_prior.Config, (5 * (slot + prompt)) + prompt));
-        Assert.Equal(new SamplerCapacity(64, 32), new SamplerCapacity().Within(_prior.Config, long.MaxValue));
-        Assert.Throws<ArgumentException>(() => new SamplerCapacity().Within(_prior.Config, slot + prompt));
+        Assert.Equal(new SamplerCapacity(5, 1), new SamplerCapacity().Within(_prior.Config, Precision.Float32, (5 * (slot + prompt)) + prompt));
+        Assert.Equal(new SamplerCapacity(64, 32), new SamplerCapacity().Within(_prior.Config, Precision.Float32, long.MaxValue));
+        Assert.Throws<ArgumentException>(() => new SamplerCapacity().Within(_prior.Config, Precision.Float32, slot + prompt));
 
         // In blocks of 16: four row layers of 5 positions, a column layer of 4 columns, a convolution of 6 positions; captions of 5 fill one in each layer.
         Assert.Equal((4 + 4 + 1) * 2L * 16 * 32 * 4, slot);
@@ -238,7 +239,7 @@ public sealed class SamplerTests : IDisposable
     private Sampler NewSampler(bool packed, int slots = 16)
     {
         var capacity = new SamplerCapacity(slots);
-        return new(_prior.Config, packed ? new PackedDecoder(_prior.Config, _prior.Parameters, capacity, threads: 2) : new TorchDecoder(_prior.Config, _prior.Parameters, capacity), capacity);
+        return new(_prior.Config, packed ? PackedDecoder.Create(_prior.Config, _prior.Parameters, capacity, threads: 2) : new TorchDecoder(_prior.Config, _prior.Parameters, capacity), capacity);
     }
 
     /// <summary>Counts the text positions that were read.</summary>
