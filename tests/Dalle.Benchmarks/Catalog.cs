@@ -19,7 +19,7 @@ internal static class Catalog
         new DiscreteVaeTrain(),
         new DiscreteVaeCodec(),
         new SlicedTraining(),
-        new Generate(),
+        new Engine(),
         new AllReduce(),
         new PowerSgdBenchmark(),
         new Overhead(),

@@ -15,15 +15,20 @@ internal static class EvalCommand
     {
         var model = new Argument<string>("model") { Description = "Name of a published model." };
         var captions = new Option<int>("--captions") { Description = "Captions of each kind, held-out and seen.", HelpName = "N", DefaultValueFactory = _ => 200 }.Within(1, 100_000);
+        var bestOf = new Option<int>("--best-of")
+        {
+            Description = "Pictures of each caption, of which the model's reranker chooses the best, which is measured beside the first.", HelpName = "N", DefaultValueFactory = _ => 1,
+        }.Within(1, 64);
+        var eightBit = new Option<bool>("--eight-bit") { Description = "Measure as well what 8-bit weights would change (DALLE_GENERATOR__WEIGHTS=EightBit)." };
         var scenes = new Option<bool>("--scenes") { Description = "Evaluate as a model of scenes, whatever it was trained on (imported models do not say)." };
-        var command = new Command("eval", "Measure a model: zero-shot accuracy for a model of scenes, the figures of its training for others.") { model, captions, scenes };
+        var command = new Command("eval", "Measure a model: zero-shot accuracy for a model of scenes, the figures of its training for others.") { model, captions, bestOf, eightBit, scenes };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var context = CommandContext.Of(parsed);
             await using var cluster = await ClusterConnection.Open(context, cancellationToken);
             var manifest = await cluster.Client.GetModel(parsed.GetRequiredValue(model), cancellationToken);
             return parsed.GetValue(scenes) || await IsOfScenes(cluster, manifest, cancellationToken)
-                ? await EvaluateScenes(context, cluster, manifest, parsed.GetValue(captions), cancellationToken)
+                ? await EvaluateScenes(context, cluster, manifest, parsed.GetValue(captions), parsed.GetValue(bestOf), parsed.GetValue(eightBit), cancellationToken)
                 : ReportTraining(context, manifest);
         });
         return command;
@@ -47,14 +52,16 @@ internal static class EvalCommand
     }
 
     private static async Task<int> EvaluateScenes(
-        CommandContext context, ClusterConnection cluster, ModelManifest model, int captions, CancellationToken cancellationToken)
+        CommandContext context, ClusterConnection cluster, ModelManifest model, int captions, int bestOf, bool eightBit, CancellationToken cancellationToken)
     {
-        const string Protocol = "one picture per caption, caption i with seed 1 + i, the preset's sampling settings; read from pixels; "
+        const string Protocol = "the first picture of each caption, caption i with seed 1 + i, the preset's sampling settings; read from pixels; "
             + "right = count, colours, shapes and relation all right; held-out = one object of a colour-shape pair that training never showed; "
+            + "best (where several are drawn) = the same of the picture that the reranker scores highest; "
+            + "eightBit (where asked for) = the same drawn with 8-bit weights, and how often the next token behind the model's own is the same with them; "
             + "reranker (where the model has one) = mean cosine of picture and caption, and accuracy at 1 of finding each other in batches of at least 32 pairs, pairs of the same text counting as one another's";
         context.Terminal.SayLine($"Drawing {captions} held-out and {captions} seen captions with {model.Name} ...");
-        var evaluation = await SceneEvaluation.Run(cluster, model, captions, context.Clock, _ => { }, cancellationToken);
-        context.Terminal.WriteJson(new { Model = model.Name, Protocol, evaluation.ZeroShot, evaluation.Seen, evaluation.Seconds, evaluation.Reranker });
+        var evaluation = await SceneEvaluation.Run(cluster, model, captions, bestOf, eightBit, context.Clock, _ => { }, cancellationToken);
+        context.Terminal.WriteJson(new { Model = model.Name, Protocol, evaluation.ZeroShot, evaluation.Seen, evaluation.Seconds, evaluation.Reranker, evaluation.Best, evaluation.EightBit });
         context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
         context.Terminal.SayLine($"Protocol: {Protocol}.");
         return ExitCodes.Success;

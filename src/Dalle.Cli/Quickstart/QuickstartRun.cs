@@ -29,7 +29,7 @@ internal sealed class QuickstartRun(CommandContext context, string folder, Train
         var images = Write(pictures);
 
         context.Terminal.SayLine($"Drawing {Captions} held-out and {Captions} seen captions and reading the pictures ...");
-        var evaluation = await SceneEvaluation.Run(cluster, await cluster.Client.GetModel(spec.Model, cancellationToken), Captions, context.Clock, _ => { }, cancellationToken);
+        var evaluation = await SceneEvaluation.Run(cluster, await cluster.Client.GetModel(spec.Model, cancellationToken), Captions, bestOf: 1, eightBit: false, context.Clock, _ => { }, cancellationToken);
         context.Terminal.Say(SceneEvaluationTable.Of(evaluation));
 
         var report = Report(status, generating, evaluation, images);
@@ -49,17 +49,17 @@ internal sealed class QuickstartRun(CommandContext context, string folder, Train
             : throw new CommandException($"The quickstart's training was paused from elsewhere. Run the quickstart again, or go on with: {context.CommandFor($"jobs resume {job}")}");
     }
 
-    private List<QuickstartImage> Write(IReadOnlyList<(string Caption, Picture Picture)> pictures)
+    private List<QuickstartImage> Write(IReadOnlyList<CaptionedPicture> pictures)
     {
         var images = pictures.Select((drawn, i) => new QuickstartImage(drawn.Caption, spec.Seed + (ulong)i, $"{PictureNames.Of(drawn.Caption)}.png")).ToList();
         var board = new PictureBoard(pictures.Count);
         for (var i = 0; i < images.Count; i++)
         {
-            PngEncoder.Write(pictures[i].Picture, Path.Combine(folder, images[i].File));
-            board.Put(i, pictures[i].Picture);
+            PngEncoder.Write(pictures[i].First, Path.Combine(folder, images[i].File));
+            board.Put(i, pictures[i].First);
         }
 
-        PngEncoder.Write(ContactSheet.Draw([.. pictures.Select(drawn => (drawn.Picture, (string?)drawn.Caption))]), Path.Combine(folder, "contact-sheet.png"));
+        PngEncoder.Write(ContactSheet.Draw([.. pictures.Select(drawn => (drawn.First, (string?)drawn.Caption))]), Path.Combine(folder, "contact-sheet.png"));
         board.Write(context.Terminal);
         foreach (var image in images)
         {

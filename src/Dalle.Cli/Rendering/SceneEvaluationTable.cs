@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Dalle.Cli.Rendering;
 
-/// <summary>A scene evaluation as a table: every rate on held-out captions and on seen ones, and what the model's reranker says of the pictures if it has one.</summary>
+/// <summary>A scene evaluation as a table: every rate on held-out captions and on seen ones, what the best of several and 8-bit weights come to, and what the model's reranker says of the pictures if it has one.</summary>
 internal static class SceneEvaluationTable
 {
     public static Table Of(SceneEvaluation evaluation)
@@ -13,6 +13,17 @@ internal static class SceneEvaluationTable
         foreach (var (name, rate) in Rates)
         {
             table.AddRow(name, Figures.Percent(rate(evaluation.ZeroShot)), Figures.Percent(rate(evaluation.Seen)));
+        }
+
+        if (evaluation.Best is { } best)
+        {
+            table.AddRow($"everything but size, the best of {best.Candidates}", Figures.Percent(best.ZeroShot.Accuracy), Figures.Percent(best.Seen.Accuracy));
+        }
+
+        if (evaluation.EightBit is { } eightBit)
+        {
+            table.AddRow("everything but size, 8-bit weights", Figures.Percent(eightBit.ZeroShot.Accuracy), Figures.Percent(eightBit.Seen.Accuracy));
+            table.AddRow("  tokens drawn alike", Figures.Percent(eightBit.Tokens.Drawn), "");
         }
 
         if (evaluation.Reranker is { ZeroShot: var heldOut, Seen: var seen })

@@ -12,10 +12,11 @@ internal static class PackedDecoder
     public static bool Supports(TransformerConfig config) => config.HeadWidth % Element.Lanes == 0 && config.Width == config.HeadWidth * config.Heads;
 
     /// <summary>A decoder that keeps keys and values in 16 bit beside bfloat16 weights, else in 32.</summary>
-    /// <inheritdoc cref="PackedDecoder{TElement}(TransformerConfig, ParameterStore, SamplerCapacity, int)" path="/param"/>
-    public static IDecoder Create(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int threads) => parameters.Precision == Precision.BFloat16
-        ? new PackedDecoder<BFloat16>(config, parameters, capacity, threads)
-        : new PackedDecoder<Float32>(config, parameters, capacity, threads);
+    /// <inheritdoc cref="PackedDecoder{TElement}(TransformerConfig, ParameterStore, SamplerCapacity, int, SamplingWeights)" path="/param"/>
+    public static IDecoder Create(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int threads, SamplingWeights weights = SamplingWeights.AsTrained) =>
+        parameters.Precision == Precision.BFloat16
+            ? new PackedDecoder<BFloat16>(config, parameters, capacity, threads, weights)
+            : new PackedDecoder<Float32>(config, parameters, capacity, threads, weights);
 }
 
 /// <summary>
@@ -61,20 +62,21 @@ internal sealed unsafe class PackedDecoder<TElement> : IDecoder
     /// <param name="parameters">The weights; copied.</param>
     /// <param name="capacity">Sequences that have a place; a place takes no memory before it is first used.</param>
     /// <param name="threads">Threads in all.</param>
-    public PackedDecoder(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int threads)
+    /// <param name="weights">How the weights of matrices are kept.</param>
+    public PackedDecoder(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int threads, SamplingWeights weights)
     {
         _config = config;
         _scale = (float)(1 / Math.Sqrt(config.HeadWidth));
         _plan = new(config);
         (_texts, _images) = (new KeyValueCache<TElement>?[capacity.Prompts], new KeyValueCache<TElement>?[capacity.Slots]);
         using var scope = NewDisposeScope();
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(layer => new PackedLayer(parameters, TransformerParameters.Layer(layer), config.Attention(layer)))];
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(layer => new PackedLayer(parameters, TransformerParameters.Layer(layer), config.Attention(layer), weights))];
         foreach (var name in (string[])["text.token", "text.position", "text.pad", "image.token", "image.row", "image.column", "norm.gain", "norm.bias"])
         {
             _vectors.Add(name, PackedLayer.Vector(parameters, name));
         }
 
-        _unembedding = new(parameters["image.unembedding"], bias: null);
+        _unembedding = new(parameters["image.unembedding"], bias: null, weights);
         _parts = new(threads);
         _scoresPerPart = Lanes * (_plan.TextBlocks + Enum.GetValues<AttentionKind>().Max(_plan.ImageBlocks));
         _scores = new((long)_scoresPerPart * _parts.Parts);

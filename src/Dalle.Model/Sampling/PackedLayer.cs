@@ -7,15 +7,15 @@ namespace Dalle.Model.Sampling;
 /// <summary>The packed weights of one layer.</summary>
 internal sealed class PackedLayer : IDisposable
 {
-    public PackedLayer(ParameterStore parameters, string prefix, AttentionKind kind)
+    public PackedLayer(ParameterStore parameters, string prefix, AttentionKind kind, SamplingWeights weights)
     {
         Kind = kind;
         (AttentionGain, AttentionBias) = (Vector(parameters, prefix + "attention.norm.gain"), Vector(parameters, prefix + "attention.norm.bias"));
         (MlpGain, MlpBias) = (Vector(parameters, prefix + "mlp.norm.gain"), Vector(parameters, prefix + "mlp.norm.bias"));
-        Qkv = Matrix(parameters, prefix + "attention.qkv");
-        Output = Matrix(parameters, prefix + "attention.output");
-        Up = Matrix(parameters, prefix + "mlp.up");
-        Down = Matrix(parameters, prefix + "mlp.down");
+        Qkv = Matrix(parameters, prefix + "attention.qkv", weights);
+        Output = Matrix(parameters, prefix + "attention.output", weights);
+        Up = Matrix(parameters, prefix + "mlp.up", weights);
+        Down = Matrix(parameters, prefix + "mlp.down", weights);
     }
 
     public AttentionKind Kind { get; }
@@ -55,5 +55,6 @@ internal sealed class PackedLayer : IDisposable
         }
     }
 
-    private static PackedMatrix Matrix(ParameterStore parameters, string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
+    private static PackedMatrix Matrix(ParameterStore parameters, string name, SamplingWeights weights) =>
+        new(parameters[name + ".weight"], parameters[name + ".bias"], weights);
 }

@@ -2,17 +2,18 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Dalle.Model.Sampling;
 
 /// <summary>
 /// A linear layer's weights, laid out once for the processor's vectors: tiles of 64 outputs, in a tile input by input, 64 weights side by side. A product
-/// broadcasts one input and adds its 64 contributions, so it reads weights straight through and needs no sums across a vector. 16-bit weights stay
-/// 16 bit in memory, which is what a single row's speed hangs on; the arithmetic is 32 bit.
+/// broadcasts one input and adds its 64 contributions, so it reads weights straight through and needs no sums across a vector. 16-bit and 8-bit weights
+/// stay so in memory, which is what a single row's speed hangs on; the arithmetic is 32 bit.
 /// </summary>
 /// <remarks>
-/// Every output of every row is the bias plus its products in the order of the inputs, each rounded once: the result depends neither on the other
-/// rows nor on who computes which tile.
+/// Every output of every row is the bias plus its products in the order of the inputs, each rounded once (of 8-bit weights the sum is multiplied by the
+/// output's scale at the end): the result depends neither on the other rows nor on who computes which tile, nor on the vectors' length.
 /// </remarks>
 internal sealed unsafe class PackedMatrix : IDisposable
 {
@@ -23,18 +24,23 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
     private readonly FloatBuffer _weights;
     private readonly FloatBuffer _bias;
-    private readonly bool _half;
+    private readonly FloatBuffer? _scale;
+    private readonly bool _half, _wide;
 
     /// <param name="weight">Weights <c>[outputs, inputs]</c>; bfloat16 ones are kept so, all others as float32.</param>
     /// <param name="bias">Biases <c>[outputs]</c>, or null for none.</param>
-    public PackedMatrix(Tensor weight, Tensor? bias)
+    /// <param name="weights">Whether they are kept in 8 bit instead.</param>
+    /// <param name="wide">Whether to compute in vectors of 512 bits rather than 256; null for what the processor does best.</param>
+    public PackedMatrix(Tensor weight, Tensor? bias, SamplingWeights weights = SamplingWeights.AsTrained, bool? wide = null)
     {
         var shape = weight.shape;
         (Outputs, Inputs) = ((int)shape[0], (int)shape[1]);
         Tiles = (Outputs + TileWidth - 1) / TileWidth;
-        _half = weight.dtype == ScalarType.BFloat16;
+        _wide = wide ?? Vector512.IsHardwareAccelerated;
+        _half = weights == SamplingWeights.AsTrained && weight.dtype == ScalarType.BFloat16;
+        _scale = weights == SamplingWeights.EightBit ? new(PaddedOutputs) : null;
         _bias = new(PaddedOutputs);
-        _weights = new((long)PaddedOutputs * Inputs / (_half ? 2 : 1));
+        _weights = new(Tiles * TileFloats);
         using var scope = NewDisposeScope();
         bias?.detach().to(ScalarType.Float32, CPU).contiguous().data<float>().CopyTo(_bias.Slice(0, Outputs));
         var source = weight.detach().cpu().contiguous();
@@ -44,11 +50,18 @@ internal sealed unsafe class PackedMatrix : IDisposable
             if (_half)
             {
                 PackHalf(output, MemoryMarshal.Cast<byte, ushort>(row.bytes));
+                continue;
+            }
+
+            using var single = row.to(ScalarType.Float32);
+            var values = MemoryMarshal.Cast<byte, float>(single.bytes);
+            if (_scale is null)
+            {
+                Pack(output, values);
             }
             else
             {
-                using var single = row.to(ScalarType.Float32);
-                Pack(output, MemoryMarshal.Cast<byte, float>(single.bytes));
+                PackBytes(output, values, _scale);
             }
         }
     }
@@ -63,7 +76,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Outputs with those that fill the last tile: the least stride of a result.</summary>
     public int PaddedOutputs => Tiles * TileWidth;
 
-    private long TileFloats => (long)TileWidth * Inputs / (_half ? 2 : 1);
+    private long TileFloats => (long)TileWidth * Inputs / (_scale is not null ? 4 : _half ? 2 : 1);
 
     /// <summary>Multiplies rows by some tiles: <c>y = W x + b</c>.</summary>
     /// <param name="x">The rows, <see cref="Inputs"/> floats each.</param>
@@ -75,7 +88,11 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <param name="endTile">After the last tile.</param>
     public void Multiply(float* x, int xStride, int rows, float* y, int yStride, int firstTile, int endTile)
     {
-        if (_half)
+        if (_scale is not null)
+        {
+            Multiply<ByteWeights>(x, xStride, rows, y, yStride, firstTile, endTile);
+        }
+        else if (_half)
         {
             Multiply<HalfWeights>(x, xStride, rows, y, yStride, firstTile, endTile);
         }
@@ -89,6 +106,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
     {
         _weights.Dispose();
         _bias.Dispose();
+        _scale?.Dispose();
     }
 
     private void Pack(int output, ReadOnlySpan<float> values)
@@ -112,6 +130,25 @@ internal sealed unsafe class PackedMatrix : IDisposable
         }
     }
 
+    /// <summary>
+    /// Whole numbers, the largest 127, and the scale that makes them weights again, by which the bias is divided beforehand. Outputs n, n + 16, n + 32 and n + 48
+    /// share a 32-bit lane, the first in its lowest byte.
+    /// </summary>
+    private void PackBytes(int output, ReadOnlySpan<float> values, FloatBuffer scale)
+    {
+        var largest = TensorPrimitives.MaxMagnitude(values);
+        var step = Math.Abs(largest) / 127;
+        step = step == 0 ? 1 : step;
+        scale.Pointer[output] = step;
+        _bias.Pointer[output] /= step;
+        var within = output % TileWidth;
+        var target = (sbyte*)(_weights.Pointer + (output / TileWidth * TileFloats)) + (4 * (within % Lanes)) + (within / Lanes);
+        for (var i = 0; i < values.Length; i++)
+        {
+            target[(long)i * TileWidth] = (sbyte)Math.Clamp(MathF.Round(values[i] / step), -127, 127);
+        }
+    }
+
     private void Multiply<TWeights>(float* x, int xStride, int rows, float* y, int yStride, int firstTile, int endTile)
         where TWeights : struct, IWeightFormat
     {
@@ -123,7 +160,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
             var row = 0;
             for (; row + 4 <= rows; row += 4)
             {
-                if (Vector512.IsHardwareAccelerated)
+                if (_wide)
                 {
                     FourRows<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), xStride, target + ((long)row * yStride), yStride);
                 }
@@ -135,13 +172,22 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
             for (; row < rows; row++)
             {
-                if (Vector512.IsHardwareAccelerated)
+                if (_wide)
                 {
                     OneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
                 }
                 else
                 {
                     NarrowOneRow<TWeights>(weights, bias, Inputs, x + ((long)row * xStride), target + ((long)row * yStride));
+                }
+            }
+
+            if (_scale is not null)
+            {
+                for (row = 0; row < rows; row++)
+                {
+                    var sums = new Span<float>(target + ((long)row * yStride), TileWidth);
+                    TensorPrimitives.Multiply(sums, _scale.Slice(tile * TileWidth, TileWidth), sums);
                 }
             }
         }
@@ -349,6 +395,29 @@ internal sealed unsafe class PackedMatrix : IDisposable
             var (first, second) = (Vector256.Load(pairs), Vector256.Load(pairs + 8));
             w0 = (part % 2 == 0 ? first << 16 : first & Vector256.Create(0xFFFF0000u)).AsSingle();
             w1 = (part % 2 == 0 ? second << 16 : second & Vector256.Create(0xFFFF0000u)).AsSingle();
+        }
+    }
+
+    private readonly struct ByteWeights : IWeightFormat
+    {
+        public static int FloatsPerInput => TileWidth / 4;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, out Vector512<float> w0, out Vector512<float> w1, out Vector512<float> w2, out Vector512<float> w3)
+        {
+            var bytes = Vector512.Load((int*)w);
+            w0 = Vector512.ConvertToSingle(bytes << 24 >> 24);
+            w1 = Vector512.ConvertToSingle(bytes << 16 >> 24);
+            w2 = Vector512.ConvertToSingle(bytes << 8 >> 24);
+            w3 = Vector512.ConvertToSingle(bytes >> 24);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(float* w, int part, out Vector256<float> w0, out Vector256<float> w1)
+        {
+            var unwanted = 8 * (3 - part);
+            w0 = Vector256.ConvertToSingle(Vector256.Load((int*)w) << unwanted >> 24);
+            w1 = Vector256.ConvertToSingle(Vector256.Load((int*)w + 8) << unwanted >> 24);
         }
     }
 }

@@ -25,8 +25,11 @@ public sealed class Sampler : IDisposable
     /// <param name="parameters">Its weights; the caller keeps and disposes the store, which outlives the sampler.</param>
     /// <param name="capacity">Sequences at one time; null for the default.</param>
     /// <param name="threads">Threads on the CPU; null for as many as libtorch uses on this thread. The result does not depend on it.</param>
-    public Sampler(TransformerConfig config, ParameterStore parameters, SamplerCapacity? capacity = null, int? threads = null)
-        : this(config, NewDecoder(config, parameters, capacity ??= new(), threads), capacity)
+    /// <param name="weights">How the weights of matrices are kept on the CPU.</param>
+    /// <exception cref="ArgumentException">8-bit weights are wanted where they are not to be had: off the CPU, or for widths that do not fill vectors.</exception>
+    public Sampler(
+        TransformerConfig config, ParameterStore parameters, SamplerCapacity? capacity = null, int? threads = null, SamplingWeights weights = SamplingWeights.AsTrained)
+        : this(config, NewDecoder(config, parameters, capacity ??= new(), threads, weights), capacity)
     {
     }
 
@@ -154,10 +157,16 @@ public sealed class Sampler : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _decoder.Dispose();
 
-    private static IDecoder NewDecoder(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int? threads) =>
-        parameters.Master.device_type == TorchSharp.DeviceType.CPU && PackedDecoder.Supports(config)
-            ? PackedDecoder.Create(config, parameters, capacity, threads ?? get_num_threads())
-            : new TorchDecoder(config, parameters, capacity);
+    private static IDecoder NewDecoder(TransformerConfig config, ParameterStore parameters, SamplerCapacity capacity, int? threads, SamplingWeights weights)
+    {
+        if (parameters.Master.device_type == TorchSharp.DeviceType.CPU && PackedDecoder.Supports(config))
+        {
+            return PackedDecoder.Create(config, parameters, capacity, threads ?? get_num_threads(), weights);
+        }
+
+        return weights == SamplingWeights.AsTrained ? new TorchDecoder(config, parameters, capacity) : throw new ArgumentException(
+            $"Expected a CPU and heads of a multiple of 16 components for 8-bit weights, got {parameters.Master.device_type} and {config.HeadWidth}; sample with weights as they are.", nameof(weights));
+    }
 
     /// <summary>The next positions of a caption: all of them when nothing else waits for the step.</summary>
     private int AddText(CachedPrompt? prompt)

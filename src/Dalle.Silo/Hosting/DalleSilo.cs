@@ -3,6 +3,7 @@ using Dalle.Grains.Hosting;
 using Dalle.Silo.Http;
 using Dalle.Silo.Storage;
 using Dalle.Workers.Artifacts;
+using Dalle.Workers.Generation;
 using Dalle.Workers.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -40,6 +41,8 @@ public static class DalleSilo
         builder.Services.AddSingleton<DataFolder>();
         builder.Services.AddOptions<WorkerOptions>()
             .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Worker"));
+        builder.Services.AddOptions<GeneratorOptions>()
+            .Bind(builder.Configuration.GetSection($"{SiloOptions.Section}:Generator"));
         builder.Services.AddSingleton(provider => new ArtifactStore(provider.GetRequiredService<ClusterArtifacts>().Folder));
         var options = builder.Configuration.GetSection(SiloOptions.Section).Get<SiloOptions>() ?? new();
         configure?.Invoke(options);

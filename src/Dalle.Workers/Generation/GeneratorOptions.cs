@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Dalle.Model.Sampling;
 using Microsoft.Extensions.Options;
 
 namespace Dalle.Workers.Generation;
@@ -13,6 +14,10 @@ public sealed class GeneratorOptions
     /// <summary>Bytes that the keys and values of a model's pictures and captions may take; there are fewer slots where they would take more. Default: 4 GiB.</summary>
     [Range(1L << 20, 1L << 46, ErrorMessage = "GeneratorOptions.CacheBytes: expected 1 MiB to 64 TiB.")]
     public long CacheBytes { get; set; } = 4L << 30;
+
+    /// <summary>How models on the CPU keep the weights of their priors' matrices; <c>dalle eval --eight-bit</c> tells what 8 bit do to a model. Default: as they were trained.</summary>
+    [EnumDataType(typeof(SamplingWeights), ErrorMessage = "GeneratorOptions.Weights: expected AsTrained or EightBit.")]
+    public SamplingWeights Weights { get; set; } = SamplingWeights.AsTrained;
 
     /// <summary>Requests that may wait; further ones are refused. Default: 128.</summary>
     [Range(1, 100_000, ErrorMessage = "GeneratorOptions.MaxWaiting: expected 1 to 100000 requests.")]

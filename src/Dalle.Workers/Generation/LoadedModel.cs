@@ -43,7 +43,8 @@ internal sealed class LoadedModel : IDisposable
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
         _reranker = LoadedReranker.Read(store, manifest, device);
-        Sampler = new Sampler(Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots).Within(Config.Transformer, Config.Precision, options.CacheBytes), threads);
+        Sampler = new Sampler(
+            Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots).Within(Config.Transformer, Config.Precision, options.CacheBytes), threads, options.Weights);
     }
 
     public string Name { get; }
@@ -96,6 +97,13 @@ internal sealed class LoadedModel : IDisposable
         pixels_BCHW.narrow(2, known, size - known).fill_(One);
         return Pixels.ToPictures(pixels_BCHW)[0];
     }
+
+    /// <summary>What 8-bit weights do to its tokens, on a picture of each prompt.</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="seed">Prompt i is drawn with seed + i.</param>
+    /// <param name="threads">Threads to compute with.</param>
+    public TokenAgreement CompareEightBit(IReadOnlyList<string> prompts, ulong seed, int threads) =>
+        TokenAgreement.Measure(Config.Transformer, _priorParameters, [.. prompts.Select(Encode)], Config.Sampling, seed, threads);
 
     /// <inheritdoc/>
     public void Dispose()

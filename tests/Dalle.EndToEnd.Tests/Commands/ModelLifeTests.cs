@@ -30,8 +30,11 @@ public sealed class ModelLifeTests : IDisposable
         Assert.Equal(drawn, await Draw("second"));
         await AssertStreams(drawn);
 
-        var evaluation = await Json("eval", "m", "--captions", "3");
-        Assert.All(["zeroShot", "seen"], kind => Assert.Equal(3, evaluation.GetProperty(kind).GetProperty("captions").GetInt32()));
+        var evaluation = await Json("eval", "m", "--captions", "3", "--best-of", "2", "--eight-bit");
+        Assert.All(
+            [evaluation, evaluation.GetProperty("best"), evaluation.GetProperty("eightBit")],
+            figures => Assert.All(["zeroShot", "seen"], kind => Assert.Equal(3, figures.GetProperty(kind).GetProperty("captions").GetInt32())));
+        Assert.InRange(evaluation.GetProperty("eightBit").GetProperty("tokens").GetProperty("drawn").GetDouble(), 0.5, 1);
 
         await Json("models", "delete", "m");
         Assert.Empty((await Json("models", "list")).EnumerateArray());

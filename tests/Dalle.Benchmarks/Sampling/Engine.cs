@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using Dalle.Model.Native;
+using Dalle.Model.Parameters;
+using Dalle.Model.Sampling;
+using static TorchSharp.torch;
+
+namespace Dalle.Benchmarks.Sampling;
+
+/// <summary>
+/// Sampling all image tokens of configuration T (d 256, 8 layers, 8 heads, 64 text and 256 image tokens, 1024 codes, the paper's masks) on two threads,
+/// captions read anew each time: of one caption as the peer does it, of a caption for each picture, and the reading alone. Weights in 32, 16 and 8 bit.
+/// </summary>
+internal sealed class Engine : IBenchmark
+{
+    private const int Rounds = 6;
+
+    // DALLE-pytorch 1.6.6 at batch 1 and 16, its cache repaired, full attention: with the paper's masks its cache does not work (8.7 s a picture).
+    private static readonly (int Batch, double DallePytorch)[] Batches = [(1, 1.69), (16, 0.337)];
+
+    private static readonly int[] Strangers = [8, 16];
+
+    public string Name => "engine";
+
+    public string Summary => "sampling a picture's tokens, seconds per picture in batches of one caption and of many, beside DALLE-pytorch; reading a caption for four pictures beside one";
+
+    public IEnumerable<Figure> Run()
+    {
+        TorchRuntime.UseThreads(2);
+        var caption = 0;
+        foreach (var (precision, weights) in ((Precision, SamplingWeights)[])
+            [(Precision.Float32, SamplingWeights.AsTrained), (Precision.BFloat16, SamplingWeights.AsTrained), (Precision.BFloat16, SamplingWeights.EightBit)])
+        {
+            using var parameters = new ParameterStore(Model.Prior.TransformerParameters.Declare(ConfigurationT.Prior), precision, CPU, trains: false);
+            parameters.Initialize(seed: 1);
+            using var sampler = new Sampler(ConfigurationT.Prior, parameters, weights: weights);
+            var what = weights == SamplingWeights.EightBit ? "8 bit" : $"{precision}";
+            foreach (var (batch, peer) in Batches)
+            {
+                yield return new($"engine {batch} {what}", Fastest(() => Sample(sampler, OfOneCaption(batch))) / batch, "s", peer, HigherIsBetter: false);
+            }
+
+            foreach (var batch in Strangers)
+            {
+                yield return new($"engine {batch} {what}, a caption each", Fastest(() => Sample(sampler, OfTheirOwn(batch))) / batch, "s", HigherIsBetter: false);
+            }
+
+            var one = Fastest(() => Read(sampler, OfOneCaption(1)));
+            yield return new($"engine first token {what}", one * 1e3, "ms", HigherIsBetter: false);
+            yield return new($"engine first token of four {what}", Fastest(() => Read(sampler, OfOneCaption(4))) * 1e3, "ms", one * 1e3, HigherIsBetter: false);
+        }
+
+        SequenceRequest[] OfOneCaption(int count)
+        {
+            caption++;
+            return [.. Enumerable.Range(0, count).Select(i => new SequenceRequest([1, 2, 3, 4, 5, 6, caption % 256, caption / 256], Seed: 1, i, new()))];
+        }
+
+        SequenceRequest[] OfTheirOwn(int count) => [.. Enumerable.Range(0, count).SelectMany(_ => OfOneCaption(1))];
+    }
+
+    private static double Fastest(Func<double> run) => Enumerable.Range(0, Rounds).Min(_ => run());
+
+    private static double Sample(Sampler sampler, SequenceRequest[] requests)
+    {
+        var start = Stopwatch.GetTimestamp();
+        sampler.SampleAll(requests);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    /// <summary>Until every picture has its first token.</summary>
+    private static double Read(Sampler sampler, SequenceRequest[] requests)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var sequences = requests.Select(request => sampler.TryAdmit(request)!).ToArray();
+        while (Array.Exists(sequences, sequence => sequence.Position == 0))
+        {
+            sampler.Step();
+        }
+
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        foreach (var sequence in sequences)
+        {
+            sequence.Dispose();
+        }
+
+        return seconds;
+    }
+}
