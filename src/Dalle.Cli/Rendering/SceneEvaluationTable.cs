@@ -23,7 +23,7 @@ internal static class SceneEvaluationTable
         if (evaluation.EightBit is { } eightBit)
         {
             table.AddRow("everything but size, 8-bit weights", Figures.Percent(eightBit.ZeroShot.Accuracy), Figures.Percent(eightBit.Seen.Accuracy));
-            table.AddRow("  tokens drawn alike", Figures.Percent(eightBit.Tokens.Drawn), "");
+            table.AddRow("  share of tokens that stay the same", Figures.Loss(eightBit.Tokens.Drawn), "");
         }
 
         if (evaluation.Reranker is { ZeroShot: var heldOut, Seen: var seen })
