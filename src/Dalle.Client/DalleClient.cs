@@ -130,7 +130,7 @@ public sealed class DalleClient : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(request);
         request.Validate();
         var events = _calls.Follow(
-            $"Session '{session}'", token => Session(session).GetStatus(token), (last, token) => Session(session).Generate(request, last, token),
+            $"Session '{session}'", token => Reach(session, token), (last, token) => Session(session).Generate(request, last, token),
             item => item.Sequence, after, cancellationToken);
         var over = false;
         try
@@ -230,6 +230,19 @@ public sealed class DalleClient : IAsyncDisposable
         catch (NotFoundException)
         {
             return null;
+        }
+    }
+
+    /// <summary>Waits for a session's answer. One without rows is kept nowhere yet: if its silo is gone it is not known any more, and begins anew when it is asked for again.</summary>
+    private async Task Reach(string session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Session(session).GetStatus(cancellationToken);
+        }
+        catch (NotFoundException)
+        {
+            // Its place answered, which is what was asked.
         }
     }
 

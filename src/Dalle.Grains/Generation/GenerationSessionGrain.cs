@@ -178,7 +178,7 @@ internal sealed partial class GenerationSessionGrain(
     {
         var pictures = 0;
         var news = new List<GenerationEvent>();
-        await using var reports = generator.Sample(session.State.Remainder(), cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var reports = generator.Sample(session.State.Remainder(clock.GetUtcNow()), cancellationToken).GetAsyncEnumerator(cancellationToken);
         for (var next = reports.MoveNextAsync().AsTask(); await next;)
         {
             // What has come meanwhile is kept with it, in one write.

@@ -101,14 +101,19 @@ public sealed record GenerationSessionState
     public IEnumerable<GenerationEvent> Replay() =>
         PromptTokens is null ? [] : Rows.SelectMany((tokens, row) => RowEvents(row, tokens)).Prepend(Beginning());
 
-    /// <summary>What a generator is to draw, or to go on with.</summary>
-    public SampleRequest Remainder() => new(Request!, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray(), PictureTokens);
+    /// <summary>What a generator is to draw, or to go on with. What the request may wait for counts from its start, on all generators together, and no more once there are rows.</summary>
+    /// <exception cref="OverloadedException">It has waited for so long.</exception>
+    public SampleRequest Remainder(DateTimeOffset now) =>
+        new(Request! with { MaxWait = Rows.Count == 0 ? LeftToWait(now) : null }, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray(), PictureTokens);
 
     /// <summary>What the session reports of itself.</summary>
     public GenerationStatus Status() => new(Phase, Request!, Rows.Count, Failure);
 
     /// <summary>The best candidates, of equals the first.</summary>
     private int[]? Kept() => Request!.Keep is { } count ? [.. Enumerable.Range(0, Candidates).OrderByDescending(candidate => Scores[candidate]).Take(count)] : null;
+
+    private TimeSpan? LeftToWait(DateTimeOffset now) => Request!.MaxWait is not { } most ? null : Started + most - now is var left && left > TimeSpan.Zero ? left
+        : throw new OverloadedException(FormattableString.Invariant($"The request waited for {most.TotalSeconds:0.###} seconds, as long as it may, and was not begun."), most);
 
     private int[] Tokens(int candidate) => [.. Rows.SelectMany(row => row[candidate])];
 

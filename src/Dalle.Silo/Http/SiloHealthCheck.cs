@@ -1,10 +1,11 @@
 using Dalle.Silo.Http.Access;
+using Dalle.Workers.Generation;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Dalle.Silo.Http;
 
-/// <summary>Ready: an active member of the cluster whose storage answers, and which knows the API keys.</summary>
-internal sealed class SiloHealthCheck(ISiloStatusOracle membership, IMembershipTable table, KeyRing keys) : IHealthCheck
+/// <summary>Ready: an active member of the cluster whose storage answers, which knows the API keys and is not about to load its first model.</summary>
+internal sealed class SiloHealthCheck(ISiloStatusOracle membership, IMembershipTable table, KeyRing keys, GeneratorReadiness generator) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -16,6 +17,11 @@ internal sealed class SiloHealthCheck(ISiloStatusOracle membership, IMembershipT
         if (!keys.IsKnown)
         {
             return HealthCheckResult.Unhealthy("The cluster's API keys have not been read yet.");
+        }
+
+        if (generator.IsLoading)
+        {
+            return HealthCheckResult.Unhealthy("The silo is loading a model.");
         }
 
         await table.ReadRowAsync(membership.SiloAddress, cancellationToken);

@@ -50,7 +50,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     public GenerationTicket Enter(SampleRequest request, KeptPicture? kept = null)
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-        var ticket = new GenerationTicket(request, kept, _clock);
+        var ticket = new GenerationTicket(request, kept, _clock, _instruments.OnRejected);
         try
         {
             _queue.Enter(ticket, pictures => pictures * _perPicture);
@@ -137,7 +137,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         catch (Exception error) when (error is not OperationCanceledException)
         {
             LogFailed(_logger, error, batch.Model.Name);
-            _instruments.OnFailed();
+            _instruments.OnFailed(batch.Requests);
             await _device.Run(_ => batch.Close(new GenerationFailedException($"The generator failed: {error.Message}")));
             await _models.Drop(batch);
             return 1;

@@ -69,9 +69,9 @@ public sealed class GenerationInstruments
 
     internal void OnRejected() => OnEnded("rejected");
 
-    internal void OnFailed() => OnEnded("failed");
+    internal void OnFailed(int requests) => OnEnded("failed", requests);
 
-    private void OnEnded(string outcome) => _ended.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    private void OnEnded(string outcome, int requests = 1) => _ended.Add(requests, new KeyValuePair<string, object?>("outcome", outcome));
 
     private static KeyValuePair<string, object?> Model(string name) => new("model", name);
 }

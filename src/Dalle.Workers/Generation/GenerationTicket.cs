@@ -10,15 +10,17 @@ internal sealed class GenerationTicket : IDisposable
 {
     private readonly Channel<Task<GeneratorReport>> _reports = Channel.CreateUnbounded<Task<GeneratorReport>>(new() { SingleReader = true });
     private readonly ITimer? _deadline;
+    private readonly Action _refused;
     private volatile bool _left;
     private int _decided;
 
     /// <param name="request">What is to be drawn.</param>
     /// <param name="kept">The picture to complete, read; null where there is none.</param>
     /// <param name="clock">Tells when the request has waited for too long.</param>
-    public GenerationTicket(SampleRequest request, KeptPicture? kept, TimeProvider clock)
+    /// <param name="refused">Called when it has.</param>
+    public GenerationTicket(SampleRequest request, KeptPicture? kept, TimeProvider clock, Action refused)
     {
-        (Request, Kept, ModelKey, Entered) = (request, kept, ModelCache.Key(request.Model), clock.GetTimestamp());
+        (Request, Kept, ModelKey, Entered, _refused) = (request, kept, ModelCache.Key(request.Model), clock.GetTimestamp(), refused);
         _deadline = request.Request.MaxWait is { } most ? clock.CreateTimer(_ => Expire(most), null, most, Timeout.InfiniteTimeSpan) : null;
     }
 
@@ -82,6 +84,7 @@ internal sealed class GenerationTicket : IDisposable
         if (TryBegin())
         {
             _left = true;
+            _refused();
             Close(new OverloadedException(FormattableString.Invariant($"The request waited for {most.TotalSeconds:0.###} seconds, as long as it may, and was not begun."), most));
         }
     }

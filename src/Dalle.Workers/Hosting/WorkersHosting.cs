@@ -20,6 +20,7 @@ public static class WorkersHosting
         silo.Services.AddOptions<GeneratorOptions>().ValidateOnStart();
         silo.Services.AddSingleton<IValidateOptions<GeneratorOptions>, GeneratorOptionsValidator>();
         silo.Services.AddSingleton<GenerationEngine>();
+        silo.Services.AddSingleton(provider => new GeneratorReadiness(provider.GetRequiredService<GenerationEngine>()));
         silo.Services.AddOptions<DataPlaneOptions>();
         silo.Services.AddMetrics();
         silo.Services.AddSingleton<TrainingInstruments>();

@@ -41,8 +41,32 @@ public sealed class GenerationSessionStateTests
         var replayed = interrupted.Replay().ToList();
         var (_, rest) = Play([new SamplingStarted(3), .. Reports().Skip(4)], interrupted);
 
-        Assert.Equal([[0, 1], [2, 3]], interrupted.Remainder().Tokens);
+        Assert.Equal([[0, 1], [2, 3]], interrupted.Remainder(default).Tokens);
         Assert.Equal(whole.Where(item => item is not PartialPicture).Select(Text), replayed.Concat(rest).Select(Text));
+    }
+
+    [Fact]
+    public void Remainder_OfARequestThatMayNotWait_HasWhatIsLeft_UntilItHasRows()
+    {
+        var state = new GenerationSessionState().Start(Request with { MaxWait = TimeSpan.FromSeconds(5) }, Model, Now);
+        var (drawn, _) = Play([.. Reports().Take(2)], state);
+
+        Assert.Equal(TimeSpan.FromSeconds(3), state.Remainder(Now.AddSeconds(2)).Request.MaxWait);
+        Assert.Contains("5 seconds", Assert.Throws<OverloadedException>(() => state.Remainder(Now.AddSeconds(5))).Message, StringComparison.Ordinal);
+        Assert.Null(drawn.Remainder(Now.AddSeconds(9)).Request.MaxWait);
+    }
+
+    [Fact]
+    public void HoldsMore_WithTokensOrScores_NotWithWhatCanBeFoundAgain()
+    {
+        var state = new GenerationSessionState().Start(Request, Model, Now);
+        var (begun, _) = Play([new SamplingStarted(3, [1, 2, 3, 4])], state);
+        var (drawn, _) = Play([.. Reports().Take(2)], state);
+
+        Assert.False(begun.HoldsMoreThan(state));
+        Assert.True(drawn.HoldsMoreThan(begun));
+        Assert.True((drawn with { Scores = [0.5] }).HoldsMoreThan(drawn));
+        Assert.False(drawn.HoldsMoreThan(drawn));
     }
 
     [Fact]

@@ -209,7 +209,19 @@ public sealed class GenerationEngineTests : IAsyncLifetime
     public async Task Engine_RequestThatMayNotWait_IsRefusedWhenItsTimeIsOver()
     {
         var clock = new FakeTimeProvider();
-        await using var engine = new GenerationEngine(_store, _device, Options.Create(new GeneratorOptions()), NewInstruments(), clock, NullLogger<GenerationEngine>.Instance);
+        var meters = new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>();
+        await using var engine = new GenerationEngine(_store, _device, Options.Create(new GeneratorOptions()), new(meters), clock, NullLogger<GenerationEngine>.Instance);
+        var outcomes = new List<string?>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, own) =>
+        {
+            if (instrument.Name == "dalle.generation.requests" && instrument.Meter.Scope == meters)
+            {
+                own.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((_, _, tags, _) => outcomes.Add((string?)tags[0].Value));
+        listener.Start();
         using var busy = new ManualResetEventSlim();
         var held = _device.Run(_ => busy.Wait(Token), Token);
         using var ticket = engine.Enter(Request("a", maxWait: TimeSpan.FromSeconds(2)));
@@ -218,8 +230,30 @@ public sealed class GenerationEngineTests : IAsyncLifetime
         var error = await Assert.ThrowsAsync<OverloadedException>(() => ticket.Reports(Token).ToListAsync(Token).AsTask());
 
         Assert.Contains("2 seconds", error.Message, StringComparison.Ordinal);
+        Assert.Equal(["rejected"], outcomes);
         busy.Set();
         await held;
+    }
+
+    [Fact]
+    public async Task Engine_IsNotReady_WhileItLoadsItsFirstModel()
+    {
+        var readiness = new GeneratorReadiness(_engine);
+        using var busy = new ManualResetEventSlim();
+        Assert.False(readiness.IsLoading);
+
+        var held = _device.Run(_ => busy.Wait(Token), Token);
+        var drawing = Draw(Request("a"));
+        while (!readiness.IsLoading)
+        {
+            Assert.False(drawing.IsCompleted);
+            await Task.Yield();
+        }
+
+        busy.Set();
+        await held;
+        await drawing;
+        Assert.False(readiness.IsLoading);
     }
 
     [Fact]
