@@ -1,5 +1,6 @@
 using Dalle.Collectives.Updates;
 using Dalle.Contracts.Keys;
+using Dalle.Workers.Generation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry;
@@ -36,7 +37,7 @@ internal static class Telemetry
             telemetry
                 .WithTracing(traces => traces
                     .AddAspNetCoreInstrumentation(http => http.Filter = context => !IsProbe(context.Request.Path))
-                    .AddSource(ActivitySources.ApplicationGrainActivitySourceName, UpdateTracing.SourceName)
+                    .AddSource(ActivitySources.ApplicationGrainActivitySourceName, UpdateTracing.SourceName, GenerationTracing.SourceName)
                     .AddProcessor<QuietCalls>())
                 .UseOtlpExporter();
         }

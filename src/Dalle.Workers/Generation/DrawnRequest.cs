@@ -19,6 +19,7 @@ internal sealed class DrawnRequest
     private readonly IReadOnlyList<int> _partialRows;
     private int _partialsDue;
     private long? _reported;
+    private int _sampledRows;
     private bool _observed;
 
     /// <param name="ticket">The request.</param>
@@ -92,6 +93,12 @@ internal sealed class DrawnRequest
         var due = _observed ? [] : Partials();
         _observed = true;
         var sampled = Enumerable.Range(0, _sequences.Length).Min(Position) / _gridSize;
+        if (sampled > _sampledRows)
+        {
+            _sampledRows = sampled;
+            _ticket.Trace($"row {sampled}");
+        }
+
         if (sampled <= Rows || (sampled < _gridSize && _reported is { } last && _clock.GetElapsedTime(last) < Pace))
         {
             return (whole, due);

@@ -63,6 +63,7 @@ internal sealed class GenerationBatch : IDisposable
             var (whole, due) = drawn.Observe();
             if (drawn.HasTokens && !hadTokens)
             {
+                drawn.Ticket.Trace("first token");
                 _instruments.OnFirstToken(_clock.GetElapsedTime(drawn.Ticket.Entered));
             }
 
@@ -210,6 +211,7 @@ internal sealed class GenerationBatch : IDisposable
 
             var prompt = Model.Encode(ticket.Request.Request.Prompt);
             var pictureTokens = ticket.Kept is { } kept ? ticket.Request.PictureTokens ?? Model.Encode(kept.Pixels) : null;
+            ticket.Trace("begun");
             _instruments.OnBegun(_clock.GetElapsedTime(ticket.Entered));
             ticket.Report(new SamplingStarted(prompt.Count, pictureTokens));
             return new(ticket, prompt, Settings(ticket), Model.GridSize, pictureTokens, _clock);

@@ -182,6 +182,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         picture.Ticket.Report(Task.Run<GeneratorReport>(() => picture.Index is { } partial
             ? new PartialDecoded(picture.Candidate, partial, PngEncoder.Encode(decoded))
             : new PictureDecoded(picture.Candidate, PngEncoder.Encode(decoded), score)));
+        picture.Ticket.Trace(picture.Index is null ? $"picture {picture.Candidate + 1}" : $"partial picture {picture.Candidate + 1}");
         if (picture.Index is not null)
         {
             picture.Drawn.OnPartialReported();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Dalle.Contracts;
@@ -11,6 +12,7 @@ internal sealed class GenerationTicket : IDisposable
     private readonly Channel<Task<GeneratorReport>> _reports = Channel.CreateUnbounded<Task<GeneratorReport>>(new() { SingleReader = true });
     private readonly ITimer? _deadline;
     private readonly Action _refused;
+    private readonly Activity? _span;
     private volatile bool _left;
     private int _decided;
 
@@ -21,6 +23,7 @@ internal sealed class GenerationTicket : IDisposable
     public GenerationTicket(SampleRequest request, KeptPicture? kept, TimeProvider clock, Action refused)
     {
         (Request, Kept, ModelKey, Entered, _refused) = (request, kept, ModelCache.Key(request.Model), clock.GetTimestamp(), refused);
+        _span = GenerationTracing.Begin(request.Request);
         _deadline = request.Request.MaxWait is { } most ? clock.CreateTimer(_ => Expire(most), null, most, Timeout.InfiniteTimeSpan) : null;
     }
 
@@ -63,13 +66,22 @@ internal sealed class GenerationTicket : IDisposable
         return Interlocked.Exchange(ref _decided, 1) == 0;
     }
 
+    /// <summary>Notes in the request's trace that something has come about.</summary>
+    public void Trace(string what) => _span?.AddEvent(new(what));
+
     public void Report(GeneratorReport report) => Report(Task.FromResult(report));
 
     /// <summary>Reports what is still being made; what is reported later is read after it.</summary>
     public void Report(Task<GeneratorReport> report) => _reports.Writer.TryWrite(report);
 
     /// <summary>No more reports will come.</summary>
-    public void Close(Exception? failure = null) => _reports.Writer.TryComplete(failure);
+    public void Close(Exception? failure = null)
+    {
+        if (_reports.Writer.TryComplete(failure) && failure is not null)
+        {
+            _span?.SetStatus(ActivityStatusCode.Error, failure.Message);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -77,6 +89,7 @@ internal sealed class GenerationTicket : IDisposable
         _left = true;
         _deadline?.Dispose();
         Close();
+        _span?.Dispose();
     }
 
     private void Expire(TimeSpan most)

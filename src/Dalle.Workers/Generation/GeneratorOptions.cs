@@ -23,9 +23,16 @@ public sealed class GeneratorOptions
     [Range(1, 100_000, ErrorMessage = "GeneratorOptions.MaxWaiting: expected 1 to 100000 requests.")]
     public int MaxWaiting { get; set; } = 128;
 
-    /// <summary>Models kept in memory; the one unused for longest makes room. Default: 2.</summary>
+    /// <summary>
+    /// Bytes that the weights of models in memory may take, by the sizes of their files; the ones unused for longest make room. A model that is larger has the memory to
+    /// itself. Default: half of what the process may use.
+    /// </summary>
+    [Range(1L, 1L << 50, ErrorMessage = "GeneratorOptions.ModelBytes: expected 1 byte to 1 PiB.")]
+    public long ModelBytes { get; set; } = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+
+    /// <summary>Models kept in memory at most, whatever their size. Default: 8.</summary>
     [Range(1, 64, ErrorMessage = "GeneratorOptions.LoadedModels: expected 1 to 64 models.")]
-    public int LoadedModels { get; set; } = 2;
+    public int LoadedModels { get; set; } = 8;
 
     /// <summary>Time sampling holds the device before other work gets its turn; one token takes what it takes. Default: 20 milliseconds.</summary>
     [Range(typeof(TimeSpan), "00:00:00.001", "00:00:10", ErrorMessage = "GeneratorOptions.TurnLength: expected 1 millisecond to 10 seconds.")]

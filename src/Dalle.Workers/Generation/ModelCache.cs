@@ -17,6 +17,9 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
     private readonly List<GenerationBatch> _batches = [];
     private readonly Dictionary<string, Task<LoadedModel>> _loading = [];
 
+    // Of those in memory and on their way there, by key.
+    private readonly Dictionary<string, long> _bytes = [];
+
     /// <summary>The models in memory, each with what it is at.</summary>
     public IReadOnlyList<GenerationBatch> Batches => _batches;
 
@@ -37,11 +40,12 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
                 _batches.Remove(known);
                 _batches.Insert(0, known);
             }
-            else if (!_loading.ContainsKey(key) && await MakeRoom([.. waiting[..i].Select(entry => entry.ModelKey)]))
+            else if (!_loading.ContainsKey(key) && await MakeRoom(BytesOf(manifest), [.. waiting[..i].Select(entry => entry.ModelKey)]))
             {
                 // Told once the task has come to its end, and not by itself: whoever looks then finds it so.
                 var loading = Load(manifest);
                 _loading.Add(key, loading);
+                _bytes.Add(key, BytesOf(manifest));
                 _ = loading.ContinueWith(_ => loaded(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             }
         }
@@ -51,6 +55,7 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
     public Task Drop(GenerationBatch batch)
     {
         _batches.Remove(batch);
+        _bytes.Remove(batch.Key);
         return device.Run(_ => batch.Dispose());
     }
 
@@ -70,34 +75,41 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
         }
 
         _batches.Clear();
+        _bytes.Clear();
     }
 
     /// <summary>A model that was published anew under its old name is another model.</summary>
     internal static string Key(ModelManifest manifest) =>
         string.Join('|', manifest.Files.OrderBy(file => file.Key, StringComparer.Ordinal).Select(file => file.Value).Prepend(manifest.Preset).Prepend(manifest.Path));
 
-    /// <summary>Whether another model may be loaded, if need be in the place of one that is at rest.</summary>
+    /// <summary>Bytes of a model's weights in memory: those of its files, and as many for the copy that is laid out for sampling.</summary>
+    private long BytesOf(ModelManifest manifest) =>
+        2 * manifest.Files.Keys.Sum(file => new FileInfo(store.PathOf($"{manifest.Path}/{file}")) is { Exists: true } there ? there.Length : 0);
+
+    /// <summary>Whether another model may be loaded, if need be in the place of those that are at rest.</summary>
+    /// <param name="bytes">Its size.</param>
     /// <param name="before">Models that are asked for by requests that came earlier: they keep their places.</param>
-    private async Task<bool> MakeRoom(IReadOnlyCollection<string> before)
+    private async Task<bool> MakeRoom(long bytes, IReadOnlyCollection<string> before)
     {
-        if (_batches.Count + _loading.Count < options.LoadedModels)
+        while (!Fits())
         {
-            return true;
-        }
+            var candidates = _batches.Where(batch => !before.Contains(batch.Key)).Reverse().ToList();
+            if (candidates.Find(batch => !batch.IsBusy) is not { } resting)
+            {
+                if (candidates is [var last, ..])
+                {
+                    last.Draining = true;
+                }
 
-        var candidates = _batches.Where(batch => !before.Contains(batch.Key)).Reverse().ToList();
-        if (candidates.Find(batch => !batch.IsBusy) is { } resting)
-        {
+                return false;
+            }
+
             await Drop(resting);
-            return true;
         }
 
-        if (candidates is [var last, ..])
-        {
-            last.Draining = true;
-        }
+        return true;
 
-        return false;
+        bool Fits() => _bytes.Count == 0 || (_bytes.Count < options.LoadedModels && _bytes.Values.Sum() + bytes <= options.ModelBytes);
     }
 
     /// <summary>Takes in what has been loaded; who waits for what could not be is told why.</summary>
@@ -112,6 +124,7 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
             }
             catch (Exception error)
             {
+                _bytes.Remove(key);
                 foreach (var ticket in queue.List().Where(ticket => ticket.ModelKey == key))
                 {
                     ticket.Close(error);

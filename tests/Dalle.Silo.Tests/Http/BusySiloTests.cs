@@ -55,7 +55,7 @@ public sealed class BusySiloTests
 
         using var first = await busy.Silo.Open(HttpMethod.Post, Path, """{ "model": "circles", "prompt": "x", "stream": true }""");
         using var second = await busy.Silo.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken);
-        using var health = await busy.Silo.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        using var health = await busy.Silo.Http.GetAsync("/health/live", TestContext.Current.CancellationToken);
         var error = await HttpSilo.ReadError(second, HttpStatusCode.TooManyRequests);
 
         Assert.Equal(
@@ -63,6 +63,29 @@ public sealed class BusySiloTests
             (error.GetProperty("type").GetString(), error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
         Assert.Equal(("1", "1000"), (second.Headers.GetValues("retry-after").Single(), second.Headers.GetValues("retry-after-ms").Single()));
         Assert.Equal(HttpStatusCode.OK, health.StatusCode);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task SiloThatLoadsItsFirstModel_IsNotReady_UntilItHasIt()
+    {
+        await using var busy = await BusySilo.Start();
+        Assert.Equal(HttpStatusCode.OK, await Ready());
+
+        var drawing = busy.Silo.Post(Path, """{ "model": "circles", "prompt": "x" }""");
+        while (await Ready() != HttpStatusCode.ServiceUnavailable)
+        {
+            Assert.False(drawing.IsCompleted);
+        }
+
+        busy.Release();
+        Assert.Equal(HttpStatusCode.OK, (await drawing).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, await Ready());
+
+        async Task<HttpStatusCode> Ready()
+        {
+            using var health = await busy.Silo.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+            return health.StatusCode;
+        }
     }
 
     [Fact(Timeout = 120_000)]

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Dalle.Contracts;
 using Dalle.Contracts.Generation;
@@ -236,6 +238,27 @@ public sealed class GenerationEngineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Engine_TracesARequest_WithinThePresentSpan()
+    {
+        using var own = new ActivitySource("Dalle.Workers.Tests");
+        var ended = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source == own || source.Name == GenerationTracing.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = ended.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        using var request = own.StartActivity("request");
+        await Draw(Request("a red circle", candidates: 2));
+
+        var span = Assert.Single(ended, span => span.ParentSpanId == request!.SpanId);
+        Assert.Equal(
+            ["begun", "first token", "row 1", "row 2", "row 3", "row 4", "picture 1", "picture 2"], span.Events.Select(noted => noted.Name));
+    }
+
+    [Fact]
     public async Task Engine_IsNotReady_WhileItLoadsItsFirstModel()
     {
         var readiness = new GeneratorReadiness(_engine);
@@ -311,15 +334,18 @@ public sealed class GenerationEngineTests : IAsyncLifetime
         Assert.Contains(ModelFolder.Prior, error.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Engine_KeepsNoMoreModelsThanAllowed_AndDrawsWithEach()
+    [Theory]
+    [InlineData(1, 1L << 40)]
+    [InlineData(8, 1)]
+    public async Task Engine_KeepsNoMoreModelsThanAllowed_AndDrawsWithEach(int models, long bytes)
     {
-        await using var engine = Engine(new GeneratorOptions { LoadedModels = 1 });
+        await using var engine = Engine(new GeneratorOptions { LoadedModels = models, ModelBytes = bytes });
         var other = PublishedTestModel.Write(_store, "other", seed: 2);
         var request = Request("a red circle");
 
         var first = await Draw(request, engine);
         var second = await Draw(request with { Model = other }, engine);
+        Assert.Equal([ModelCache.Key(other)], engine.Status.Models);
         var again = await Draw(request, engine);
 
         Assert.NotEqual(Pictures(first), Pictures(second));
