@@ -113,9 +113,9 @@ internal sealed partial class GenerationSessionGrain(
         {
             await Forget(overloaded);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
-            // Cancelled or deactivated: whoever did it does the rest.
+            // Cancelled or deactivated, whatever that did to the calls under way: whoever did it does the rest.
         }
         catch (Exception error) when (session.State.Over)
         {
