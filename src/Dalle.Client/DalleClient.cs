@@ -131,7 +131,7 @@ public sealed class DalleClient : IAsyncDisposable
         request.Validate();
         var events = _calls.Follow(
             $"Session '{session}'", token => Reach(session, token), (last, token) => Session(session).Generate(request, last, token),
-            item => item.Sequence, after, cancellationToken);
+            item => item.Sequence, after, cancellationToken, _calls.Options.SessionSilence);
         var over = false;
         try
         {
