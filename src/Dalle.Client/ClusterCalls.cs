@@ -63,12 +63,11 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
     /// <param name="open">Opens the stream behind a sequence number.</param>
     /// <param name="sequenceOf">An item's number; they grow.</param>
     /// <param name="after">Number of the last item already known.</param>
+    /// <param name="silence">Silence after which it is opened again.</param>
     /// <param name="cancellationToken">Ends the stream.</param>
-    /// <param name="silence">Silence after which it is opened again; null for that of streams.</param>
     public async IAsyncEnumerable<T> Follow<T>(
         string what, Func<CancellationToken, Task> probe,
-        Func<long, CancellationToken, IAsyncEnumerable<T>> open, Func<T, long> sequenceOf, long after, [EnumeratorCancellation] CancellationToken cancellationToken,
-        TimeSpan? silence = null)
+        Func<long, CancellationToken, IAsyncEnumerable<T>> open, Func<T, long> sequenceOf, long after, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var failures = 0; ; await Task.Delay(RetryDelay, clock, cancellationToken))
         {
@@ -112,7 +111,7 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
             {
                 try
                 {
-                    var moved = await from.MoveNextAsync().AsTask().WaitAsync(silence ?? options.StreamSilence, clock, cancellationToken);
+                    var moved = await from.MoveNextAsync().AsTask().WaitAsync(silence, clock, cancellationToken);
                     failures = 0;
                     return moved;
                 }

@@ -94,7 +94,8 @@ public sealed class DalleClient : IAsyncDisposable
     /// <param name="after">Number of the last event already seen; 0 for all that are kept.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
     public IAsyncEnumerable<TrainingEvent> Watch(string job, long after = 0, CancellationToken cancellationToken = default) => _calls.Follow(
-        $"Watching job '{job}'", token => Job(job).GetStatus(token), (last, token) => Job(job).Watch(last, token), item => item.Sequence, after, cancellationToken);
+        $"Watching job '{job}'", token => Job(job).GetStatus(token), (last, token) => Job(job).Watch(last, token), item => item.Sequence, after, _calls.Options.StreamSilence,
+        cancellationToken);
 
     /// <summary>Stops a job at the next step boundary, with a checkpoint; returns once that is durable.</summary>
     public Task Pause(string job, CancellationToken cancellationToken = default) =>
@@ -131,7 +132,7 @@ public sealed class DalleClient : IAsyncDisposable
         request.Validate();
         var events = _calls.Follow(
             $"Session '{session}'", token => Reach(session, token), (last, token) => Session(session).Generate(request, last, token),
-            item => item.Sequence, after, cancellationToken, _calls.Options.SessionSilence);
+            item => item.Sequence, after, _calls.Options.SessionSilence, cancellationToken);
         var over = false;
         try
         {

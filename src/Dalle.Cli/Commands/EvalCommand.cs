@@ -27,7 +27,13 @@ internal static class EvalCommand
             var context = CommandContext.Of(parsed);
             await using var cluster = await ClusterConnection.Open(context, cancellationToken);
             var manifest = await cluster.Client.GetModel(parsed.GetRequiredValue(model), cancellationToken);
-            return parsed.GetValue(scenes) || await IsOfScenes(cluster, manifest, cancellationToken)
+            var ofScenes = parsed.GetValue(scenes) || await IsOfScenes(cluster, manifest, cancellationToken);
+            if (!ofScenes && (parsed.GetValue(eightBit) || parsed.GetValue(bestOf) > 1))
+            {
+                throw new CommandException($"--best-of and --eight-bit measure what scenes show, and model '{manifest.Name}' was trained on others (--scenes if this is not so).");
+            }
+
+            return ofScenes
                 ? await EvaluateScenes(context, cluster, manifest, parsed.GetValue(captions), parsed.GetValue(bestOf), parsed.GetValue(eightBit), cancellationToken)
                 : ReportTraining(context, manifest);
         });

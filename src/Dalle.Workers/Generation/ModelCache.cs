@@ -40,12 +40,12 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
                 _batches.Remove(known);
                 _batches.Insert(0, known);
             }
-            else if (!_loading.ContainsKey(key) && await MakeRoom(BytesOf(manifest), [.. waiting[..i].Select(entry => entry.ModelKey)]))
+            else if (!_loading.ContainsKey(key) && BytesOf(manifest) is var bytes && await MakeRoom(bytes, [.. waiting[..i].Select(entry => entry.ModelKey)]))
             {
                 // Told once the task has come to its end, and not by itself: whoever looks then finds it so.
                 var loading = Load(manifest);
                 _loading.Add(key, loading);
-                _bytes.Add(key, BytesOf(manifest));
+                _bytes.Add(key, bytes);
                 _ = loading.ContinueWith(_ => loaded(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             }
         }

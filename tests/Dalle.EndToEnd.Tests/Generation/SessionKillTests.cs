@@ -80,7 +80,7 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
             Assert.Equal(whole.Where(item => item is not PartialPicture).Select(Text), told[session].Events.Where(item => item is not PartialPicture).Select(Text));
         }
 
-        output.WriteLine($"{what}: after {rows} rows; longest silence of a session {told.Max(session => session.Silence).TotalSeconds:f2} s.");
+        output.WriteLine($"{what}: after {after} rows; longest silence of a session {told.Max(session => session.Silence).TotalSeconds:f2} s.");
 
         async Task<(List<GenerationEvent> Events, TimeSpan Silence)> Read(string name, int session)
         {
