@@ -22,7 +22,7 @@ public sealed class Sampler : IDisposable
     private readonly float[] _guided;
 
     /// <param name="config">The prior's shape.</param>
-    /// <param name="parameters">Its weights; the caller keeps and disposes the store, which outlives the sampler.</param>
+    /// <param name="parameters">Its weights; the caller disposes the store, which outlives the sampler unless it <see cref="HasOwnWeights"/>.</param>
     /// <param name="capacity">Sequences at one time; null for the default.</param>
     /// <param name="threads">Threads on the CPU; null for as many as libtorch uses on this thread. The result does not depend on it.</param>
     /// <param name="weights">How the weights of matrices are kept on the CPU.</param>
@@ -45,6 +45,9 @@ public sealed class Sampler : IDisposable
 
     /// <summary>Images it has room for; a guided one takes two.</summary>
     public int Slots { get; }
+
+    /// <summary>Whether it has a copy of all weights, so that the store it was made from may go.</summary>
+    public bool HasOwnWeights => _decoder is not TorchDecoder;
 
     /// <summary>Slots that are free.</summary>
     public int FreeSlots => _slots.Count;

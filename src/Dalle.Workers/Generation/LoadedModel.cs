@@ -20,7 +20,7 @@ namespace Dalle.Workers.Generation;
 internal sealed class LoadedModel : IDisposable
 {
     private readonly ParameterStore _vaeParameters;
-    private readonly ParameterStore _priorParameters;
+    private readonly ParameterStore? _priorParameters;
     private readonly TextTokenizer _tokenizer;
     private readonly Vae _vae;
     private readonly LoadedReranker? _reranker;
@@ -38,13 +38,20 @@ internal sealed class LoadedModel : IDisposable
         (Name, Config, _device) = (manifest.Name, ModelFolder.ReadConfig(store, manifest), device);
         _tokenizer = TextTokenizer.Load(store.PathOf(manifest.Path));
         _vaeParameters = new ParameterStore(Vae.Declare(Config.DiscreteVae), Precision.Float32, device, trains: false);
-        _priorParameters = new ParameterStore(TransformerParameters.Declare(Config.Transformer), Config.Precision, device, trains: false);
         ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.DiscreteVae}"), _vaeParameters);
-        ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), _priorParameters);
         _vae = new Vae(Config.DiscreteVae, _vaeParameters);
         _reranker = LoadedReranker.Read(store, manifest, device);
+        var prior = ReadPrior(store, manifest, Config, device);
         Sampler = new Sampler(
-            Config.Transformer, _priorParameters, new SamplerCapacity(options.Slots).Within(Config.Transformer, Config.Precision, options.CacheBytes), threads, options.Weights);
+            Config.Transformer, prior, new SamplerCapacity(options.Slots).Within(Config.Transformer, Config.Precision, options.CacheBytes), threads, options.Weights);
+        if (Sampler.HasOwnWeights)
+        {
+            prior.Dispose();
+        }
+        else
+        {
+            _priorParameters = prior;
+        }
     }
 
     public string Name { get; }
@@ -98,19 +105,21 @@ internal sealed class LoadedModel : IDisposable
         return Pixels.ToPictures(pixels_BCHW)[0];
     }
 
-    /// <summary>What 8-bit weights do to its tokens, on a picture of each prompt.</summary>
-    /// <param name="prompts">The prompts.</param>
-    /// <param name="seed">Prompt i is drawn with seed + i.</param>
-    /// <param name="threads">Threads to compute with.</param>
-    public TokenAgreement CompareEightBit(IReadOnlyList<string> prompts, ulong seed, int threads) =>
-        TokenAgreement.Measure(Config.Transformer, _priorParameters, [.. prompts.Select(Encode)], Config.Sampling, seed, threads);
+    /// <summary>The weights of a model's prior; the caller disposes them.</summary>
+    /// <exception cref="InvalidDataException">They are not as they must be.</exception>
+    public static ParameterStore ReadPrior(ArtifactStore store, ModelManifest manifest, ModelConfig config, Device device)
+    {
+        var parameters = new ParameterStore(TransformerParameters.Declare(config.Transformer), config.Precision, device, trains: false);
+        ParameterFile.Load(store.PathOf($"{manifest.Path}/{ModelFolder.Prior}"), parameters);
+        return parameters;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         Sampler.Dispose();
         _reranker?.Dispose();
-        _priorParameters.Dispose();
+        _priorParameters?.Dispose();
         _vaeParameters.Dispose();
     }
 }

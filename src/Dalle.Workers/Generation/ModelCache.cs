@@ -82,7 +82,7 @@ internal sealed class ModelCache(ArtifactStore store, DeviceThread device, Gener
     internal static string Key(ModelManifest manifest) =>
         string.Join('|', manifest.Files.OrderBy(file => file.Key, StringComparer.Ordinal).Select(file => file.Value).Prepend(manifest.Preset).Prepend(manifest.Path));
 
-    /// <summary>Bytes of a model's weights in memory: those of its files, and as many for the copy that is laid out for sampling.</summary>
+    /// <summary>Bytes of a model's weights while it is loaded, which is when they are most: those of its files, and as many for the copy that is laid out for sampling.</summary>
     private long BytesOf(ModelManifest manifest) =>
         2 * manifest.Files.Keys.Sum(file => new FileInfo(store.PathOf($"{manifest.Path}/{file}")) is { Exists: true } there ? there.Length : 0);
 

@@ -24,6 +24,9 @@ public sealed record EightBitTrial(TokenAgreement Tokens, IReadOnlyList<(string 
     {
         using var loaded = new LoadedModel(store, model, CPU, threads, new GeneratorOptions { Weights = SamplingWeights.EightBit });
         var tokens = loaded.Sampler.SampleAll([.. captions.Select((caption, i) => new SequenceRequest(loaded.Encode(caption), seed + (ulong)i, 0, loaded.Config.Sampling))]);
-        return new(loaded.CompareEightBit(captions, seed, threads), [.. captions.Zip(tokens, (caption, drawn) => (caption, loaded.Decode(drawn)))]);
+        using var prior = LoadedModel.ReadPrior(store, model, loaded.Config, CPU);
+        return new(
+            TokenAgreement.Measure(loaded.Config.Transformer, prior, [.. captions.Select(loaded.Encode)], loaded.Config.Sampling, seed, threads),
+            [.. captions.Zip(tokens, (caption, drawn) => (caption, loaded.Decode(drawn)))]);
     }
 }
