@@ -132,23 +132,38 @@ public sealed class DalleClient : IAsyncDisposable
         request.Validate();
         var events = _calls.Follow(
             $"Session '{session}'", token => Reach(session, token), (last, token) => Session(session).Generate(request, last, token),
-            item => item.Sequence, after, _calls.Options.SessionSilence, cancellationToken);
+            item => item.Sequence, after, _calls.Options.SessionSilence, cancellationToken).GetAsyncEnumerator(cancellationToken);
         var over = false;
         try
         {
-            await foreach (var item in events)
+            while (await Next())
             {
-                over = item is GenerationCompleted;
-                yield return item;
+                over = events.Current is GenerationCompleted;
+                yield return events.Current;
             }
-
-            over = true;
         }
         finally
         {
+            await events.DisposeAsync();
             if (!over)
             {
                 await TryCancelSession(session);
+            }
+        }
+
+        // A session that has come to its end, well or not, need not be cancelled.
+        async Task<bool> Next()
+        {
+            try
+            {
+                var moved = await events.MoveNextAsync();
+                over = !moved;
+                return moved;
+            }
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                over = true;
+                throw;
             }
         }
     }

@@ -29,10 +29,11 @@ public sealed record GeneratorLoad([property: Id(0)] int Waiting, [property: Id(
 /// <param name="Model">The model, as it was published when the session began.</param>
 /// <param name="Tokens">Image tokens that are already known, in raster order, whole rows, for each candidate.</param>
 /// <param name="PictureTokens">Image tokens of the picture to complete, if they are known; null to encode it.</param>
+/// <param name="PartialsTold">Partial pictures of each candidate that are not wanted any more; those after them, of rows that are known, are reported first.</param>
 [GenerateSerializer, Immutable, Alias("SampleRequest")]
 public sealed record SampleRequest(
     [property: Id(0)] GenerationRequest Request, [property: Id(1)] ModelManifest Model, [property: Id(2)] IReadOnlyList<IReadOnlyList<int>> Tokens,
-    [property: Id(3)] IReadOnlyList<int>? PictureTokens = null);
+    [property: Id(3)] IReadOnlyList<int>? PictureTokens = null, [property: Id(4)] int PartialsTold = 0);
 
 /// <summary>What a generator tells the session that asked it: that it began, then rows with partial pictures between them, then each picture.</summary>
 [GenerateSerializer, Immutable, Alias("GeneratorReport")]

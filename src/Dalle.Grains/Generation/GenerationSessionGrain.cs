@@ -4,6 +4,7 @@ using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
+using Orleans.Storage;
 
 namespace Dalle.Grains.Generation;
 
@@ -20,7 +21,7 @@ internal sealed partial class GenerationSessionGrain(
 
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Time a session is drawn without a reader: one that was cut off comes back within it.</summary>
+    /// <summary>Time a session is drawn, or its pictures are in memory, without a reader: one that was cut off comes back within it.</summary>
     private static readonly TimeSpan ReaderAbsence = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim _writing = new(1);
@@ -121,6 +122,13 @@ internal sealed partial class GenerationSessionGrain(
         {
             LogNotKept(logger, error, SessionId);
         }
+        catch (InconsistentStateException stale)
+        {
+            // Another activation has written since, or the store has an answer that never came. Who asks next is told what is stored.
+            LogStale(logger, stale, SessionId);
+            DeactivateOnIdle();
+            events.Close(new SiloUnavailableException($"Session '{SessionId}' goes on elsewhere."));
+        }
         catch (Exception error)
         {
             LogFailed(logger, error, SessionId);
@@ -204,8 +212,8 @@ internal sealed partial class GenerationSessionGrain(
         }
     }
 
-    /// <summary>Whether an error means that the generator is gone, rather than that it refused.</summary>
-    private static bool IsLoss(Exception error) => error is OrleansException or TimeoutException or EnumerationAbortedException or OperationCanceledException;
+    /// <summary>Whether an error means that the generator or the store is out of reach, rather than that the request was refused.</summary>
+    private static bool IsLoss(Exception error) => error is not (InvalidRequestException or OverloadedException or GenerationFailedException or InconsistentStateException);
 
     /// <summary>The generators were full: the session may be begun again, and if there is nothing of it yet it is as if it had never been.</summary>
     private async Task Forget(OverloadedException overloaded)
@@ -236,14 +244,19 @@ internal sealed partial class GenerationSessionGrain(
         _events.Close(reason);
     }
 
-    /// <summary>Takes over a state; it is written where it holds what could not be computed again.</summary>
+    /// <summary>Takes over a state; it is written where it holds what could not be computed again, and if that fails nothing has changed.</summary>
     private async Task Keep(GenerationSessionState next)
     {
-        var written = next.HoldsMoreThan(session.State);
+        var before = session.State;
         session.State = next;
-        if (written)
+        try
         {
-            await Write();
+            await (next.HoldsMoreThan(before) ? Write() : Task.CompletedTask);
+        }
+        catch
+        {
+            session.State = before;
+            throw;
         }
     }
 
@@ -271,15 +284,26 @@ internal sealed partial class GenerationSessionGrain(
 
     private void OnUnread()
     {
-        if (_draw is not null && !session.State.Over)
+        if (_draw is null)
         {
-            _absence?.Dispose();
-            _absence = this.RegisterGrainTimer(CancelUnread, new GrainTimerCreationOptions(ReaderAbsence, Timeout.InfiniteTimeSpan) { Interleave = true });
+            // Refused: there is nothing to come back to.
+            DeactivateOnIdle();
+            return;
         }
+
+        _absence?.Dispose();
+        _absence = this.RegisterGrainTimer(Leave, new GrainTimerCreationOptions(ReaderAbsence, Timeout.InfiniteTimeSpan) { Interleave = true });
     }
 
-    private Task CancelUnread(CancellationToken cancellationToken) =>
-        _events.Readers == 0 && session.State.Request is not null ? Cancel(cancellationToken) : Task.CompletedTask;
+    // Pictures take memory as long as the activation lives; from the tokens, which are stored, they can be decoded again.
+    private async Task Leave(CancellationToken cancellationToken)
+    {
+        if (_events.Readers == 0)
+        {
+            await Cancel(cancellationToken);
+            DeactivateOnIdle();
+        }
+    }
 
     private void RequireStarted()
     {
@@ -294,6 +318,9 @@ internal sealed partial class GenerationSessionGrain(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} is complete, which could not be written down")]
     private static partial void LogNotKept(ILogger logger, Exception error, string sessionId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} was written by another activation")]
+    private static partial void LogStale(ILogger logger, Exception stale, string sessionId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Session {SessionId} failed")]
     private static partial void LogFailed(ILogger logger, Exception error, string sessionId);

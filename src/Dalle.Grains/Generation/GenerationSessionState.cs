@@ -39,12 +39,17 @@ public sealed record GenerationSessionState
     /// <summary>The candidates' scores so far, in the order of the candidates; none where no ranking was asked for.</summary>
     [Id(9)] public IReadOnlyList<double> Scores { get; init; } = Array.Empty<double>();
 
+    /// <summary>Partial pictures of each candidate that readers were told. Not stored: what a lost activation told may not have reached them.</summary>
+    [field: NonSerialized] public int PartialsTold { get; init; }
+
     /// <summary>Whether nothing more will be sampled.</summary>
     public bool Over => Phase is GenerationPhase.Completed or GenerationPhase.Failed or GenerationPhase.Cancelled;
 
     private int Candidates => Request!.Candidates;
 
     private int GridSize => Model!.GridSize;
+
+    private IReadOnlyList<int> PartialRows => Request!.PartialRows(GridSize);
 
     /// <summary>The first start; a repeat of the same request changes nothing.</summary>
     /// <exception cref="InvalidRequestException">The session runs another request.</exception>
@@ -73,7 +78,9 @@ public sealed record GenerationSessionState
             case RowsSampled row:
                 return (this with { Rows = Rows.Append(row.Tokens).ToArray() }, [.. RowEvents(Rows.Count, row.Tokens)]);
             case PartialDecoded partial:
-                return (this, [new PartialPicture(partial.Candidate, partial.Index, partial.Png) { Sequence = PartialNumber(partial.Index, partial.Candidate) }]);
+                var told = partial.Candidate == Candidates - 1 ? this with { PartialsTold = partial.Index + 1 } : this;
+                var decoded = new PartialPicture(partial.Candidate, partial.Index, partial.Png) { Sequence = PartialNumber(partial.Index, partial.Candidate) };
+                return (told, [decoded, .. told == this ? [] : told.RowEvents(PartialRows[partial.Index] + 1)]);
             case PictureDecoded picture:
                 var item = new PictureCompleted(picture.Candidate, Tokens(picture.Candidate), picture.Png, picture.Score) { Sequence = PictureNumber(picture.Candidate) };
                 return (picture.Score is { } score && picture.Candidate == Scores.Count ? this with { Scores = Scores.Append(score).ToArray() } : this, [item]);
@@ -97,14 +104,13 @@ public sealed record GenerationSessionState
     public GenerationEvent Ending() =>
         new GenerationCompleted(Candidates * GridSize * GridSize, Seconds!.Value, Kept()) { Sequence = PictureNumber(Candidates) };
 
-    /// <summary>The events that the stored tokens tell of. Partial pictures are not told again; the pictures themselves are decoded anew from the tokens.</summary>
-    public IEnumerable<GenerationEvent> Replay() =>
-        PromptTokens is null ? [] : Rows.SelectMany((tokens, row) => RowEvents(row, tokens)).Prepend(Beginning());
+    /// <summary>The events that the stored tokens tell of, up to the first partial picture: those, and the pictures, are decoded anew from the tokens.</summary>
+    public IEnumerable<GenerationEvent> Replay() => PromptTokens is null ? [] : RowEvents(0).Prepend(Beginning());
 
     /// <summary>What a generator is to draw, or to go on with. What the request may wait for counts from its start, on all generators together, and no more once there are rows.</summary>
     /// <exception cref="OverloadedException">It has waited for so long.</exception>
     public SampleRequest Remainder(DateTimeOffset now) =>
-        new(Request! with { MaxWait = Rows.Count == 0 ? LeftToWait(now) : null }, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray(), PictureTokens);
+        new(Request! with { MaxWait = Rows.Count == 0 ? LeftToWait(now) : null }, Model!, Enumerable.Range(0, Candidates).Select(Tokens).ToArray(), PictureTokens, PartialsTold);
 
     /// <summary>What the session reports of itself.</summary>
     public GenerationStatus Status() => new(Phase, Request!, Rows.Count, Failure);
@@ -121,13 +127,20 @@ public sealed record GenerationSessionState
 
     private GenerationStarted Beginning() => new(GridSize, Model!.ImageSize, PromptTokens!.Value, PictureTokens?.Count ?? 0) { Sequence = 1 };
 
+    /// <summary>The known rows from one on, up to the one after which the next partial pictures are due.</summary>
+    private IEnumerable<GenerationEvent> RowEvents(int first)
+    {
+        var end = PartialsTold < PartialRows.Count ? Math.Min(PartialRows[PartialsTold] + 1, Rows.Count) : Rows.Count;
+        return Enumerable.Range(first, Math.Max(end - first, 0)).SelectMany(row => RowEvents(row, Rows[row]));
+    }
+
     private IEnumerable<GenerationEvent> RowEvents(int row, IReadOnlyList<IReadOnlyList<int>> tokens) =>
         tokens.Select((line, candidate) => new RowSampled(candidate, row, line) { Sequence = RowNumber(row, candidate) });
 
     // The order is: beginning; each row of all candidates, followed by the partial pictures due after it; the pictures; the ending.
-    private long RowNumber(int row, int candidate) => 2 + ((row + Request!.PartialRows(GridSize).Count(partial => partial < row)) * (long)Candidates) + candidate;
+    private long RowNumber(int row, int candidate) => 2 + ((row + PartialRows.Count(partial => partial < row)) * (long)Candidates) + candidate;
 
-    private long PartialNumber(int index, int candidate) => RowNumber(Request!.PartialRows(GridSize)[index], candidate) + Candidates;
+    private long PartialNumber(int index, int candidate) => RowNumber(PartialRows[index], candidate) + Candidates;
 
     private long PictureNumber(int candidate) => RowNumber(GridSize, candidate);
 }

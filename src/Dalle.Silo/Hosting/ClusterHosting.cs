@@ -29,6 +29,12 @@ internal static class ClusterHosting
         silo.Services.AddOptions<ClusterMembershipOptions>().Configure<IOptions<SiloOptions>>((membership, options) =>
             (membership.ProbeTimeout, membership.NumMissedProbesLimit) = (options.Value.ProbeTimeout, MissedProbes));
 
+        // With the usual directory the death of a silo also ends the grains of others whose entries it had, and may begin some twice. What a grain has written
+        // without others is guarded by the store's versions, so its silo's death need not be waited out.
+#pragma warning disable ORLEANSEXP003 // Its interface may change; what silos say to each other is the same package's on both sides.
+        silo.AddDistributedGrainDirectory();
+#pragma warning restore ORLEANSEXP003
+        silo.Services.Configure<GrainDirectoryOptions>(directory => directory.RangeLeaseDuration = TimeSpan.Zero);
         silo.Services.AddOptions<SiloConnectionOptions>().Configure<ClusterCertificate>((connections, certificate) => certificate.Secure(connections));
         silo.Services.AddOptions<DataPlaneOptions>().Configure<IOptions<SiloOptions>, ClusterCertificate>((plane, options, certificate) =>
         {

@@ -20,7 +20,6 @@ internal sealed class DrawnRequest
     private int _partialsDue;
     private long? _reported;
     private int _sampledRows;
-    private bool _observed;
 
     /// <param name="ticket">The request.</param>
     /// <param name="prompt">Its prompt's text tokens.</param>
@@ -89,9 +88,7 @@ internal sealed class DrawnRequest
             }
         }
 
-        // Whoever drew the rows that are known may have been lost before their partial pictures were told.
-        var due = _observed ? [] : Partials();
-        _observed = true;
+        PendingPicture[] due = [];
         var sampled = Enumerable.Range(0, _sequences.Length).Min(Position) / _gridSize;
         if (sampled > _sampledRows)
         {
@@ -113,6 +110,16 @@ internal sealed class DrawnRequest
         }
 
         return (whole, due);
+    }
+
+    /// <summary>The partial pictures of rows that were known before, and that were not told: whoever drew those rows was lost first. No row is reported before them.</summary>
+    public IReadOnlyList<PendingPicture> Owed()
+    {
+        var owed = _partialRows.Index().Where(partial => partial.Index >= _ticket.Request.PartialsTold && partial.Item < Rows)
+            .SelectMany(partial => _requests.Select((_, candidate) => new PendingPicture(this, candidate, partial.Index, [.. _ticket.Request.Tokens[candidate].Take((partial.Item + 1) * _gridSize)])))
+            .ToArray();
+        _partialsDue = owed.Length;
+        return owed;
     }
 
     /// <summary>A partial picture that was due has been reported.</summary>
@@ -144,10 +151,7 @@ internal sealed class DrawnRequest
         }
 
         _partialsDue = _sequences.Length;
-        return [.. Enumerable.Range(0, _sequences.Length).Select(candidate => new PendingPicture(this, candidate, index, FirstRows(candidate)))];
-
-        IReadOnlyList<int> FirstRows(int candidate) =>
-            Position(candidate) >= Rows * _gridSize ? Sampled(candidate)[..(Rows * _gridSize)].ToArray() : _ticket.Request.Tokens[candidate];
+        return [.. Enumerable.Range(0, _sequences.Length).Select(candidate => new PendingPicture(this, candidate, index, Sampled(candidate)[..(Rows * _gridSize)].ToArray()))];
     }
 
     private int Position(int candidate) => _whole[candidate]?.Length ?? _sequences[candidate]?.Position ?? 0;

@@ -72,10 +72,7 @@ internal sealed class GenerationBatch : IDisposable
                 _queue.Return(drawn.Ticket, drawn.Slots);
             }
 
-            foreach (var picture in due)
-            {
-                _pictures.Enqueue(picture);
-            }
+            Enqueue(due);
         }
 
         for (var i = _drawn.Count - 1; i >= 0; i--)
@@ -160,6 +157,7 @@ internal sealed class GenerationBatch : IDisposable
                 }
 
                 _drawn.Add(drawn = begun);
+                Enqueue(drawn.Owed());
             }
 
             if (drawn.IsWhole)
@@ -226,9 +224,15 @@ internal sealed class GenerationBatch : IDisposable
     private void Finish(DrawnRequest drawn)
     {
         _drawn.Remove(drawn);
-        for (var candidate = 0; candidate < drawn.Ticket.Candidates; candidate++)
+        Enqueue([.. Enumerable.Range(0, drawn.Ticket.Candidates)
+            .Select(candidate => new PendingPicture(drawn, candidate, null, drawn.Tokens(candidate), Last: candidate == drawn.Ticket.Candidates - 1))]);
+    }
+
+    private void Enqueue(IReadOnlyList<PendingPicture> pictures)
+    {
+        foreach (var picture in pictures)
         {
-            _pictures.Enqueue(new(drawn, candidate, null, drawn.Tokens(candidate), Last: candidate == drawn.Ticket.Candidates - 1));
+            _pictures.Enqueue(picture);
         }
     }
 

@@ -3,8 +3,12 @@ using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Dalle.Grains.Generation;
 using Dalle.Grains.Hosting;
+using Dalle.Grains.Tests.Hosting;
+using Microsoft.Extensions.DependencyInjection;
 using Orleans.Hosting;
 using Orleans.Runtime;
+using Orleans.Runtime.Hosting;
+using Orleans.Serialization;
 using Orleans.TestingHost;
 
 namespace Dalle.Grains.Tests.Generation;
@@ -17,14 +21,18 @@ public sealed class SessionCluster : IAsyncLifetime
     public SessionCluster()
     {
         var builder = new InProcessTestClusterBuilder(initialSilosCount: 2);
-        builder.ConfigureSilo((_, silo) => silo.AddDalleGrains()
-            .AddMemoryGrainStorageAsDefault()
-            .AddMemoryGrainStorage(GenerationStorage.Name)
-            .UseInMemoryReminderService());
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.Services.AddGrainStorage(GenerationStorage.Name, (services, _) => new SharedStorage(Stored, services.GetRequiredService<Serializer>()));
+            silo.AddDalleGrains().AddMemoryGrainStorageAsDefault().UseInMemoryReminderService();
+        });
         _cluster = builder.Build();
     }
 
     public IGrainFactory Grains => _cluster.Client;
+
+    /// <summary>What the sessions have stored.</summary>
+    public StoredGrains Stored { get; } = new();
 
     /// <summary>Addresses of the silos.</summary>
     public IReadOnlyList<string> Silos => [.. _cluster.Silos.Select(silo => silo.SiloAddress.ToParsableString())];
@@ -137,6 +145,36 @@ public sealed class GenerationSessionGrainTests(SessionCluster cluster) : IClass
 
         Assert.Equal(WholeSession, Text(await Read()));
         Assert.Equal(2, Script.Drew.Count);
+    }
+
+    [Fact]
+    public async Task Session_WhoseStoreIsAwayForAMoment_TellsOfEveryRow_OnceItIsKept()
+    {
+        cluster.Stored.FailNextWrite($"session-{_request.Seed}");
+        Script.AllowRows(4);
+
+        Assert.Equal(WholeSession, Text(await Read()));
+        Assert.Equal(2, Script.Drew.Count);
+    }
+
+    [Fact]
+    public async Task Session_ThatWasWrittenWithoutItsKnowledge_IsReadAnew()
+    {
+        cluster.Stored.LoseNextAnswer($"session-{_request.Seed}");
+        Script.AllowRows(6);
+
+        var seen = new List<GenerationEvent>();
+        await Assert.ThrowsAsync<SiloUnavailableException>(async () =>
+        {
+            await foreach (var item in Session.Generate(_request, 0, Token).WithBatchSize(1).WithCancellation(Token))
+            {
+                seen.Add(item);
+            }
+        });
+        var rest = await Read(after: seen.Count);
+
+        Assert.Equal(WholeSession, Text(seen.Concat(rest)));
+        Assert.Equal(3, Script.Drew.Count);
     }
 
     [Fact]

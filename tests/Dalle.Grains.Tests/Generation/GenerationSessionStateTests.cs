@@ -39,10 +39,30 @@ public sealed class GenerationSessionStateTests
         var (interrupted, _) = Play([.. Reports().Take(2)]);
 
         var replayed = interrupted.Replay().ToList();
-        var (_, rest) = Play([new SamplingStarted(3), .. Reports().Skip(4)], interrupted);
+        var (_, rest) = Play([new SamplingStarted(3), .. Reports().Skip(2)], interrupted);
 
         Assert.Equal([[0, 1], [2, 3]], interrupted.Remainder(default).Tokens);
-        Assert.Equal(whole.Where(item => item is not PartialPicture).Select(Text), replayed.Concat(rest).Select(Text));
+        Assert.Equal(whole.Select(Text), replayed.Concat(rest).Select(Text));
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(5)]
+    public void Replay_WherePartialPicturesMayNotHaveBeenTold_WaitsForThemToBeDecodedAgain(int reportsBefore)
+    {
+        var (_, whole) = Play(Reports());
+        var (interrupted, _) = Play([.. Reports().Take(reportsBefore)]);
+        var stored = interrupted with { PartialsTold = 0 };
+
+        // What a generator reports that is handed the remainder.
+        var rest = Reports().Where(report => report is PartialDecoded or PictureDecoded || (report is RowsSampled row && row.Tokens[0][0] / 4 >= stored.Rows.Count));
+        var (drawn, events) = Play(rest, stored);
+
+        Assert.Equal(0, stored.Remainder(Now).PartialsTold);
+        Assert.Equal(1, drawn.Remainder(Now).PartialsTold);
+        Assert.Equal(whole.Select(Text), stored.Replay().Concat(events).Select(Text));
+        Assert.Equal(whole.Where(item => item is GenerationStarted or RowSampled).Select(Text), drawn.Replay().Select(Text));
     }
 
     [Fact]

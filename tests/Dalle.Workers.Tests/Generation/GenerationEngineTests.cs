@@ -103,21 +103,23 @@ public sealed class GenerationEngineTests : IAsyncLifetime
         Assert.Equal(Pictures(whole), Pictures(decoded));
     }
 
-    [Fact]
-    public async Task Engine_GoingOnFromARowWithPartials_TellsThemBeforeTheNextRow()
+    [Theory]
+    [InlineData(2, 0, "SamplingStarted PartialDecoded PartialDecoded RowsSampled RowsSampled PictureDecoded PictureDecoded")]
+    [InlineData(3, 0, "SamplingStarted PartialDecoded PartialDecoded RowsSampled PictureDecoded PictureDecoded")]
+    [InlineData(4, 0, "SamplingStarted PartialDecoded PartialDecoded PictureDecoded PictureDecoded")]
+    [InlineData(2, 1, "SamplingStarted RowsSampled RowsSampled PictureDecoded PictureDecoded")]
+    public async Task Engine_GoingOnBehindPartials_TellsThoseThatWereNotTold_BeforeAnyRow(int rows, int partialsTold, string reports)
     {
         var request = Request("a red circle", candidates: 2, seed: 7, partials: 1);
         var whole = await Draw(request);
-        int[][] known = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(whole, candidate)[..(2 * GridSize)])];
+        int[][] known = [.. Enumerable.Range(0, 2).Select(candidate => Tokens(whole, candidate)[..(rows * GridSize)])];
 
-        var rest = await Draw(request with { Tokens = known });
+        var rest = await Draw(request with { Tokens = known, PartialsTold = partialsTold });
 
+        Assert.Equal(reports, string.Join(' ', rest.Select(report => report.GetType().Name)));
         Assert.Equal(
-            "SamplingStarted PartialDecoded PartialDecoded RowsSampled RowsSampled PictureDecoded PictureDecoded",
-            string.Join(' ', rest.Select(report => report.GetType().Name)));
-        Assert.Equal(
-            whole.OfType<PartialDecoded>().Select(partial => Convert.ToHexString(partial.Png.Span)).Order(),
-            rest.OfType<PartialDecoded>().Select(partial => Convert.ToHexString(partial.Png.Span)).Order());
+            whole.OfType<PartialDecoded>().Skip(2 * partialsTold).Select(partial => Convert.ToHexString(partial.Png.Span)),
+            rest.OfType<PartialDecoded>().Select(partial => Convert.ToHexString(partial.Png.Span)));
     }
 
     [Fact]
