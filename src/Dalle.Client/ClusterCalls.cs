@@ -69,8 +69,10 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
         string what, Func<CancellationToken, Task> probe,
         Func<long, CancellationToken, IAsyncEnumerable<T>> open, Func<T, long> sequenceOf, long after, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        for (var failures = 0; ; await Task.Delay(RetryDelay, clock, cancellationToken))
+        var failures = 0;
+        for (var pause = RetryDelay; ; await Task.Delay(pause, clock, cancellationToken))
         {
+            pause = RetryDelay;
             using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var stream = open(after, leaving.Token).GetAsyncEnumerator(leaving.Token);
             try
@@ -98,6 +100,7 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 try
                 {
                     await Ask(what, probe, cancellationToken);
+                    pause = TimeSpan.Zero;
                 }
                 catch (ClusterUnavailableException) when (++failures < options.StreamAttempts)
                 {

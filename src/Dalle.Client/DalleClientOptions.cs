@@ -20,8 +20,8 @@ public sealed record DalleClientOptions
     /// <summary>Silence of a stream after which it is opened anew where it stopped: its silo may be gone. Default: 15 seconds.</summary>
     public TimeSpan StreamSilence { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>The same of a generation session, whose reader is a person who waits. Default: 2 seconds.</summary>
-    public TimeSpan SessionSilence { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>The same of a generation session, whose reader is a person who waits. Default: 1.5 seconds, a little more than the others take to find out that a silo is gone.</summary>
+    public TimeSpan SessionSilence { get; init; } = TimeSpan.FromSeconds(1.5);
 
     /// <summary>Failures of a stream in a row, with nothing received in between, half a second apart, before its reader is told. Default: 20.</summary>
     public int StreamAttempts { get; init; } = 20;

@@ -261,6 +261,33 @@ public sealed class GenerationEngineTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Engine_WithPicturesToDecode_SamplesOthersBetweenThem()
+    {
+        var request = Request("a red circle", candidates: 4);
+        var whole = await Draw(request);
+        var known = request with { Tokens = [.. Enumerable.Range(0, 4).Select(candidate => Tokens(whole, candidate))] };
+        var told = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == GenerationTracing.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = told.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        using var own = new Activity("test").Start();
+
+        // Both are there before the engine has its first turn.
+        using var busy = new ManualResetEventSlim();
+        var held = _device.Run(_ => busy.Wait(Token), Token);
+        var (decoded, sampled) = (Draw(known), Draw(Request("a green cross")));
+        busy.Set();
+        await Task.WhenAll(held, decoded, sampled);
+
+        var times = told.Where(span => span.TraceId == own.TraceId).SelectMany(span => span.Events).ToLookup(noted => noted.Name, noted => noted.Timestamp);
+        Assert.InRange(times["row 1"].Single(), times["picture 1"].Min(), times["picture 4"].Single());
+    }
+
+    [Fact]
     public async Task Engine_IsNotReady_WhileItLoadsItsFirstModel()
     {
         var readiness = new GeneratorReadiness(_engine);
