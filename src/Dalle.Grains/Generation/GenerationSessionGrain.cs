@@ -129,10 +129,14 @@ internal sealed partial class GenerationSessionGrain(
             DeactivateOnIdle();
             events.Close(new SiloUnavailableException($"Session '{SessionId}' goes on elsewhere."));
         }
+        catch (InvalidRequestException refused)
+        {
+            await End(session.State.Fail(refused.Message), refused);
+        }
         catch (Exception error)
         {
             LogFailed(logger, error, SessionId);
-            await End(session.State.Fail(error.Message), error is InvalidRequestException ? error : new GenerationFailedException(error.Message));
+            await End(session.State.Fail(error.Message), new GenerationFailedException(error.Message));
         }
     }
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Dalle.Contracts.Keys;
 using Dalle.Silo.Hosting;
 using Dalle.Silo.Storage;
+using Dalle.Workers.Devices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -110,6 +111,30 @@ public sealed class KeysTests(KeyedSilo keyed) : IClassFixture<KeyedSilo>
         Assert.Equal(HttpStatusCode.OK, (await open.Send(HttpMethod.Get, "/v1/models", text)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await open.Send(HttpMethod.Delete, $"/v1/keys/{Text(made, "id")}", text)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await open.Send(HttpMethod.Get, "/v1/models", key: null)).StatusCode);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Stream_WhoseKeyIsRevoked_EndsWithAnError()
+    {
+        await using var other = new KeyedSilo { Configure = options => options.Http.Heartbeat = TimeSpan.FromMilliseconds(50) };
+        await other.InitializeAsync();
+        var made = await other.MakeKey("generate");
+        using var busy = new ManualResetEventSlim();
+        var held = other.Silo.Services.GetRequiredService<DeviceThread>().Run(_ => busy.Wait(TestContext.Current.CancellationToken), TestContext.Current.CancellationToken);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/images/generations")
+        {
+            Content = new StringContent("""{ "model": "circles", "prompt": "x", "stream": true }""", new System.Net.Http.Headers.MediaTypeHeaderValue("application/json")),
+        };
+        request.Headers.Authorization = new("Bearer", Text(made, "key"));
+        using var stream = await other.Silo.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Token);
+
+        await HttpSilo.Read(await other.Silo.Send(HttpMethod.Delete, $"/v1/keys/{Text(made, "id")}", KeyedSilo.Admin));
+        var ending = Assert.Single(await HttpSilo.Events(stream).ToListAsync(Token));
+        busy.Set();
+        await held;
+
+        Assert.Equal("error", ending.EventType);
+        Assert.Equal("invalid_api_key", Text(ending.Data.GetProperty("error"), "code"));
     }
 
     [Fact]

@@ -46,6 +46,9 @@ internal sealed partial class KeyRing(IGrainFactory grains, IOptions<SiloOptions
     /// <summary>Whether a key is no longer valid.</summary>
     public bool HasExpired(ApiKey key) => key.Spec.Expires <= clock.GetUtcNow();
 
+    /// <summary>Whether a key that was found before may still be used: it has neither expired nor been revoked.</summary>
+    public bool IsInForce(ApiKey key) => !HasExpired(key) && (key == Configured || Known.Keys.ContainsKey(key.Id));
+
     /// <summary>Reads the keys now, so that who has changed them finds them changed here.</summary>
     public Task Refresh(CancellationToken cancellationToken) => Read(0, cancellationToken);
 

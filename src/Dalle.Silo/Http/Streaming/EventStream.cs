@@ -2,7 +2,9 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
+using Dalle.Contracts.Keys;
 using Dalle.Silo.Hosting;
+using Dalle.Silo.Http.Access;
 using Dalle.Silo.Http.Errors;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -14,7 +16,7 @@ namespace Dalle.Silo.Http.Streaming;
 
 /// <summary>
 /// Server-Sent Events. Beyond what the framework's own result gives: what fails before the first event is an answer of its own, with its status; a silent
-/// stream carries comments; an error on the way is the last event; a stream without any event is answered by 204, which tells browsers not to come again.
+/// stream carries comments, and is looked at then whether its key is still in force; an error on the way is the last event; a stream without any event is answered by 204, which tells browsers not to come again.
 /// </summary>
 /// <param name="open">Opens the events; cancelled when the client leaves or the silo stops.</param>
 internal sealed class EventStream(Func<CancellationToken, IAsyncEnumerable<ServerEvent>> open) : IResult
@@ -46,6 +48,7 @@ internal sealed class EventStream(Func<CancellationToken, IAsyncEnumerable<Serve
                 if (await Task.WhenAny(next, beat) == beat)
                 {
                     await beat;
+                    RequireKey(httpContext);
                     beat = heartbeat.WaitForNextTickAsync(leaving.Token).AsTask();
                     await Send(httpContext.Response.BodyWriter, Comment, leaving.Token);
                 }
@@ -79,6 +82,15 @@ internal sealed class EventStream(Func<CancellationToken, IAsyncEnumerable<Serve
             await leaving.CancelAsync();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await events.DisposeAsync();
+        }
+    }
+
+    /// <summary>A stream that outlives its key ends: what was let in once is not let in for good.</summary>
+    private static void RequireKey(HttpContext context)
+    {
+        if (context.Features.Get<ApiKey>() is { } key && !context.RequestServices.GetRequiredService<KeyRing>().IsInForce(key))
+        {
+            throw new ApiException(ErrorAnswers.Refusal(StatusCodes.Status401Unauthorized, $"The API key '{key.Spec.Name}' is not valid any more.", null, "invalid_api_key"));
         }
     }
 
