@@ -12,6 +12,12 @@ internal sealed class ForkJoin : IDisposable
 {
     private const int SpinsBeforeSleep = 2000;
 
+    /// <summary>
+    /// Longer than pieces are apart that follow each other at once, shorter than the pause between two tokens: then whatever else waits for this core has its turn. Without
+    /// that it would wait for the end of a time slice, milliseconds, at every step of telling what was sampled.
+    /// </summary>
+    private const int SpinsBeforeYield = 20;
+
     /// <summary>Parts for each thread: enough to even out what other work takes from one of them, few enough to cost nothing.</summary>
     private const int PartsPerThread = 2;
 
@@ -132,6 +138,11 @@ internal sealed class ForkJoin : IDisposable
             if (AnyPart())
             {
                 return true;
+            }
+
+            if (spins == SpinsBeforeYield)
+            {
+                Thread.Yield();
             }
 
             Thread.SpinWait(8);

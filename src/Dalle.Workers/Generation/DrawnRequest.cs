@@ -8,7 +8,7 @@ namespace Dalle.Workers.Generation;
 internal sealed class DrawnRequest
 {
     /// <summary>Rows are reported no more often than this: a small model samples one every few milliseconds, and what it takes to keep and tell each of them is missed by the sampling.</summary>
-    internal static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+    internal static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(50);
 
     private readonly GenerationTicket _ticket;
     private readonly TimeProvider _clock;

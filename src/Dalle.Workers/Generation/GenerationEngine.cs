@@ -85,6 +85,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         {
             while (true)
             {
+                _news.Reader.TryRead(out _);
                 await _models.Provide();
                 Status = Describe();
                 var requests = 0;
@@ -112,27 +113,13 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>One turn of a model: tokens for a while, then pictures: for as long at most, and only one while others wait for their tokens.</summary>
+    /// <summary>Turns of a model, to the last of its pictures or until something else is to be done.</summary>
     /// <returns>Number of requests that it worked for.</returns>
     private async Task<int> Advance(GenerationBatch batch)
     {
         try
         {
-            var begun = _clock.GetTimestamp();
-            var requests = await _device.Run(_ => Sample(batch), _stopping.Token);
-            var sampled = _clock.GetTimestamp();
-            var whole = 0;
-            for (var more = true; more && await _device.Run(_ => Decode(batch), _stopping.Token) is var (picture, decoded, score);)
-            {
-                requests++;
-                whole += picture.Index is null ? 1 : 0;
-                Report(picture, decoded, score);
-                more = batch.Requests == 0 && _clock.GetElapsedTime(sampled) < _options.TurnLength;
-            }
-
-            _decoding = _clock.GetElapsedTime(sampled);
-            Note(_clock.GetElapsedTime(begun), whole);
-            return requests;
+            return await _device.Run(_ => TakeTurns(batch), _stopping.Token);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
@@ -142,6 +129,39 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
             await _models.Drop(batch);
             return 1;
         }
+    }
+
+    // On the device's thread, which it gives back after a turn if other work waits for it, or another model, or a request has come.
+    private int TakeTurns(GenerationBatch batch)
+    {
+        var (worked, most) = (0, 0);
+        do
+        {
+            worked = TakeTurn(batch);
+            most = Math.Max(most, worked);
+        }
+        while (worked > 0 && _device.Waiting == 0 && _models.Batches.Count == 1 && !_news.Reader.TryPeek(out _) && !_stopping.IsCancellationRequested);
+        return most;
+    }
+
+    /// <summary>Tokens for a while, then pictures: for as long at most, and only one while others wait for their tokens.</summary>
+    /// <returns>Number of requests that it worked for.</returns>
+    private int TakeTurn(GenerationBatch batch)
+    {
+        var begun = _clock.GetTimestamp();
+        var requests = Sample(batch);
+        var (sampled, whole) = (_clock.GetTimestamp(), 0);
+        for (var more = true; more && Decode(batch) is var (picture, decoded, score);)
+        {
+            requests++;
+            whole += picture.Index is null ? 1 : 0;
+            Report(picture, decoded, score);
+            more = batch.Requests == 0 && _clock.GetElapsedTime(sampled) < _options.TurnLength;
+        }
+
+        _decoding = _clock.GetElapsedTime(sampled);
+        Note(_clock.GetElapsedTime(begun), whole);
+        return requests;
     }
 
     // Ends early for pictures that become due, but not for those that there was no time for: sampling gets as much time as decoding had before.
@@ -155,6 +175,9 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         {
             sampled = batch.Step();
             most = Math.Max(most, batch.Requests);
+
+            // What tells of tokens shares the cores with what samples them, and would wait for the end of a time slice.
+            Thread.Yield();
         }
         while (sampled && batch.Pictures <= due && _clock.GetElapsedTime(begun) < turn);
         Status = Describe();
