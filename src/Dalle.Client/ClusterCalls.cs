@@ -8,6 +8,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Pause before a call that was rejected is made again: that costs next to nothing, and someone waits.</summary>
+    private static readonly TimeSpan RejectedDelay = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Calls to a silo that was lost are rejected until the others have taken it for dead; longer than they need for that.</summary>
     private static readonly TimeSpan RejectionsLast = TimeSpan.FromSeconds(6);
 
@@ -36,9 +39,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 await leaving.CancelAsync();
                 throw new TimeoutException($"{what}: the cluster did not answer within {deadline.TotalSeconds:0} s.", error);
             }
-            catch (Exception error) when (IsRejected(error) && clock.GetElapsedTime(begun) + RetryDelay < rejectedUntil)
+            catch (Exception error) when (IsRejected(error) && clock.GetElapsedTime(begun) + RejectedDelay < rejectedUntil)
             {
-                await Task.Delay(RetryDelay, clock, cancellationToken);
+                await Task.Delay(RejectedDelay, clock, cancellationToken);
             }
             catch (Exception error) when (IsUnavailable(error))
             {

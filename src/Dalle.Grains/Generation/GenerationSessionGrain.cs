@@ -160,7 +160,8 @@ internal sealed partial class GenerationSessionGrain(
                     throw new GenerationFailedException($"No generator could go on with the session after {attempt} attempts: {error.Message}");
                 }
 
-                await Task.Delay(RetryDelay, clock, cancellationToken);
+                // Another generator may go on at once; only where that fails too there is something to wait for.
+                await Task.Delay(attempt == 1 ? TimeSpan.Zero : RetryDelay, clock, cancellationToken);
             }
         }
     }

@@ -68,6 +68,7 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
         var sessions = names.Select((name, session) => Read(name, session)).ToArray();
         await enough.Task.WaitAsync(Token);
         Interlocked.Exchange(ref lost, TimeProvider.System.GetTimestamp());
+        var time = TimeProvider.System.GetUtcNow();
         killed.Send(Signal.Kill);
         Assert.Contains(sessions, session => !session.IsCompleted);
         await _cluster.Remove(killed);
@@ -80,7 +81,7 @@ public sealed class SessionKillTests(ITestOutputHelper output) : IAsyncDisposabl
             Assert.Equal(whole.Select(Text), told[session].Events.Select(Text));
         }
 
-        output.WriteLine($"{what}: after {after} rows; longest silence of a session from then on {told.Max(session => session.Silence).TotalSeconds:f2} s.");
+        output.WriteLine($"{what} at {time:HH:mm:ss.fff}, after {after} rows; longest silence of a session from then on {told.Max(session => session.Silence).TotalSeconds:f2} s.");
 
         async Task<(List<GenerationEvent> Events, TimeSpan Silence)> Read(string name, int session)
         {
