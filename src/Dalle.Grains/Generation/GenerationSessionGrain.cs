@@ -10,7 +10,7 @@ namespace Dalle.Grains.Generation;
 
 /// <summary>Keeps a generation session and streams it. The rules are <see cref="GenerationSessionState"/>'s; this grain finds generators, persists and tells.</summary>
 /// <remarks>Reentrant: readers, status and cancellation get in while the session is drawn. Only the drawing changes the state, and cancellation once that has ended.</remarks>
-[Reentrant, CollectionAgeLimit(Minutes = 2)]
+[Reentrant]
 internal sealed partial class GenerationSessionGrain(
     [PersistentState("session", GenerationStorage.Name)] IPersistentState<GenerationSessionState> session,
     GeneratorDirectory generators, TimeProvider clock, ILogger<GenerationSessionGrain> logger)
@@ -21,7 +21,10 @@ internal sealed partial class GenerationSessionGrain(
 
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Time a session is drawn, or its pictures are in memory, without a reader: one that was cut off comes back within it.</summary>
+    /// <summary>Time without calls after which a session leaves memory, and its pictures with it, which can be decoded again from what is stored. Longer than it is drawn unread.</summary>
+    public static readonly TimeSpan IdleAge = TimeSpan.FromSeconds(15);
+
+    /// <summary>Time a session is drawn without a reader: one that was cut off comes back within it.</summary>
     private static readonly TimeSpan ReaderAbsence = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim _writing = new(1);
@@ -289,26 +292,15 @@ internal sealed partial class GenerationSessionGrain(
 
     private void OnUnread()
     {
-        if (_draw is null)
+        if (_draw is not null && !session.State.Over)
         {
-            // Refused: there is nothing to come back to.
-            DeactivateOnIdle();
-            return;
-        }
-
-        _absence?.Dispose();
-        _absence = this.RegisterGrainTimer(Leave, new GrainTimerCreationOptions(ReaderAbsence, Timeout.InfiniteTimeSpan) { Interleave = true });
-    }
-
-    // Pictures take memory as long as the activation lives; from the tokens, which are stored, they can be decoded again.
-    private async Task Leave(CancellationToken cancellationToken)
-    {
-        if (_events.Readers == 0)
-        {
-            await Cancel(cancellationToken);
-            DeactivateOnIdle();
+            _absence?.Dispose();
+            _absence = this.RegisterGrainTimer(CancelUnread, new GrainTimerCreationOptions(ReaderAbsence, Timeout.InfiniteTimeSpan) { Interleave = true });
         }
     }
+
+    private Task CancelUnread(CancellationToken cancellationToken) =>
+        _events.Readers == 0 && session.State.Request is not null ? Cancel(cancellationToken) : Task.CompletedTask;
 
     private void RequireStarted()
     {
