@@ -131,7 +131,7 @@ internal static class ContractSamples
         Device.Stages[0],
         Request.Completion!,
         new SampleRequest(Request, Model, [[1, 2], [3, 4]], [5, 6]),
-        new GeneratorLoad(1, 2, true, 3),
+        new GeneratorLoad(1, 2, true, 3, TimeSpan.FromSeconds(4)),
         new SamplingStarted(5, [5, 6]),
         new RowsSampled([[1, 2], [3, 4]]),
         new PartialDecoded(1, 2, new byte[] { 1, 2, 3 }),

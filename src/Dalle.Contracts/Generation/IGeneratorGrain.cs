@@ -21,8 +21,10 @@ public interface IGeneratorGrain : IGrainWithStringKey
 /// <param name="Running">Requests being sampled.</param>
 /// <param name="Loaded">Whether the model is in memory.</param>
 /// <param name="Training">Stages of training jobs that run on the same device.</param>
+/// <param name="RetryAfter">When to try again where it takes no more requests; null where it takes one.</param>
 [GenerateSerializer, Immutable, Alias("GeneratorLoad")]
-public sealed record GeneratorLoad([property: Id(0)] int Waiting, [property: Id(1)] int Running, [property: Id(2)] bool Loaded, [property: Id(3)] int Training);
+public sealed record GeneratorLoad(
+    [property: Id(0)] int Waiting, [property: Id(1)] int Running, [property: Id(2)] bool Loaded, [property: Id(3)] int Training, [property: Id(4)] TimeSpan? RetryAfter = null);
 
 /// <summary>What a generator is to draw.</summary>
 /// <param name="Request">What was asked for.</param>

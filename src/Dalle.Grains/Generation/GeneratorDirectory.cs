@@ -6,7 +6,8 @@ using Dalle.Contracts.Models;
 namespace Dalle.Grains.Generation;
 
 /// <summary>Where generators are: one on every active silo.</summary>
-internal sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFactory grains, TimeProvider clock)
+/// <remarks>Thread-safe.</remarks>
+public sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFactory grains, TimeProvider clock)
 {
     /// <summary>Generators that are asked how busy they are: enough to find one with room, few enough for a cluster of any size.</summary>
     private const int Asked = 8;
@@ -14,13 +15,35 @@ internal sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFac
     /// <summary>One that does not answer within this is taken last: its silo may be gone, and not known to be.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
 
+    /// <summary>Time for which it is not asked again whether all generators are full.</summary>
+    private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(50);
+
+    private readonly Lock _gate = new();
+    private (Task<TimeSpan?> Answer, long Asked)? _wait;
+
+    /// <summary>
+    /// When to try again where all generators are full; null where one has room. Known as of a moment ago: to refuse a request for it costs next to nothing, which counts
+    /// when there are far more than can be drawn.
+    /// </summary>
+    public Task<TimeSpan?> FindWait(ModelManifest model)
+    {
+        lock (_gate)
+        {
+            if (_wait is not { } known || clock.GetElapsedTime(known.Asked) > Freshness)
+            {
+                _wait = known = (AskWait(model), clock.GetTimestamp());
+            }
+
+            return known.Answer;
+        }
+    }
+
     /// <summary>The generators of the active silos, the one that would draw soonest first: without a queue, the model in memory, its device free, few requests beside; then the nearest.</summary>
     /// <param name="session">The session that asks: different ones ask different silos where there are many.</param>
     /// <param name="model">What is to be drawn with.</param>
     public async Task<IReadOnlyList<IGeneratorGrain>> Rank(string session, ModelManifest model)
     {
-        var silos = membership.GetActiveSilos().OrderBy(silo => silo.Equals(membership.SiloAddress) ? 0 : 1).ThenBy(silo => Hash(session, silo)).ToArray();
-        var generators = silos.Select(silo => grains.GetGrain<IGeneratorGrain>(silo.ToParsableString())).ToArray();
+        var generators = List(session);
         if (generators.Length <= 1)
         {
             return generators;
@@ -35,6 +58,21 @@ internal sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFac
             .. generators.Skip(Asked),
             .. generators.Zip(loads).Where(entry => entry.Second is null).Select(entry => entry.First),
         ];
+    }
+
+    /// <summary>All generators, the nearest first.</summary>
+    private IGeneratorGrain[] List(string session) =>
+    [
+        .. membership.GetActiveSilos().OrderBy(silo => silo.Equals(membership.SiloAddress) ? 0 : 1).ThenBy(silo => Hash(session, silo))
+            .Select(silo => grains.GetGrain<IGeneratorGrain>(silo.ToParsableString())),
+    ];
+
+    /// <summary>The shortest wait where each of the generators is known to be full; else null.</summary>
+    private async Task<TimeSpan?> AskWait(ModelManifest model)
+    {
+        var generators = List("");
+        var waits = generators.Length > Asked ? [] : await Task.WhenAll(generators.Select(async generator => (await TryAsk(generator, model))?.RetryAfter));
+        return waits.Contains(null) ? null : waits.Min();
     }
 
     private static ulong Hash(string session, SiloAddress silo) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes($"{session} {silo.ToParsableString()}"));

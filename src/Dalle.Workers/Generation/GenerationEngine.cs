@@ -43,6 +43,9 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
     /// <summary>Requests with pictures that wait for a slot.</summary>
     public int Waiting => _queue.Count;
 
+    /// <summary>When to try again while the queue is full; null while it is not.</summary>
+    public TimeSpan? RetryAfter => _queue.RetryAfter(TimeOf);
+
     /// <summary>Queues a request.</summary>
     /// <param name="request">What is to be drawn.</param>
     /// <param name="kept">The picture to complete, read; null where there is none.</param>
@@ -53,7 +56,7 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
         var ticket = new GenerationTicket(request, kept, _clock, _instruments.OnRejected);
         try
         {
-            _queue.Enter(ticket, pictures => pictures * _perPicture);
+            _queue.Enter(ticket, TimeOf);
         }
         catch
         {
@@ -76,6 +79,8 @@ internal sealed partial class GenerationEngine : IAsyncDisposable, IDisposable
 
     /// <summary>For hosts that are disposed of synchronously.</summary>
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    private TimeSpan TimeOf(int pictures) => pictures * _perPicture;
 
     private void Wake() => _news.Writer.TryWrite(true);
 

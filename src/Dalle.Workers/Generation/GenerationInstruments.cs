@@ -67,7 +67,8 @@ public sealed class GenerationInstruments
 
     internal void OnAborted() => OnEnded("aborted");
 
-    internal void OnRejected() => OnEnded("rejected");
+    /// <summary>A request was refused because too many wait, or it waited for as long as it may.</summary>
+    public void OnRejected() => OnEnded("rejected");
 
     internal void OnFailed(int requests) => OnEnded("failed", requests);
 

@@ -27,19 +27,28 @@ internal sealed class GenerationQueue(int capacity)
         }
     }
 
-    /// <summary>Queues a request.</summary>
-    /// <param name="ticket">The request.</param>
-    /// <param name="retryAfter">How long a number of pictures that wait may take: tells one that is refused when to try again.</param>
-    /// <exception cref="OverloadedException">The queue is full.</exception>
-    public void Enter(GenerationTicket ticket, Func<int, TimeSpan> retryAfter)
+    /// <summary>When to try again while the queue is full: once all that waits has been drawn. Null while there is room.</summary>
+    /// <param name="timeOf">How long a number of pictures may take.</param>
+    public TimeSpan? RetryAfter(Func<int, TimeSpan> timeOf)
     {
         lock (_gate)
         {
             RemoveLeft();
-            if (_waiting.Count >= capacity)
+            return _waiting.Count < capacity ? null : timeOf(_waiting.Sum(waiting => waiting.Ticket.Candidates - waiting.Begun));
+        }
+    }
+
+    /// <summary>Queues a request.</summary>
+    /// <param name="ticket">The request.</param>
+    /// <param name="timeOf">How long a number of pictures may take: tells one that is refused when to try again.</param>
+    /// <exception cref="OverloadedException">The queue is full.</exception>
+    public void Enter(GenerationTicket ticket, Func<int, TimeSpan> timeOf)
+    {
+        lock (_gate)
+        {
+            if (RetryAfter(timeOf) is { } retryAfter)
             {
-                throw new OverloadedException(
-                    $"{_waiting.Count} requests are waiting, as many as this generator takes.", retryAfter(_waiting.Sum(waiting => waiting.Ticket.Candidates - waiting.Begun)));
+                throw new OverloadedException($"{_waiting.Count} requests are waiting, as many as this generator takes.", retryAfter);
             }
 
             _waiting.Add(new(ticket));

@@ -25,5 +25,5 @@ internal sealed class GeneratorGrain(GenerationEngine engine, WorkerDrain worker
     }
 
     public Task<GeneratorLoad> GetLoad(ModelManifest model, CancellationToken cancellationToken = default) => Task.FromResult(
-        new GeneratorLoad(engine.Waiting, engine.Status.Running, engine.Status.Models.Contains(ModelCache.Key(model)), workers.Running.Count));
+        new GeneratorLoad(engine.Waiting, engine.Status.Running, engine.Status.Models.Contains(ModelCache.Key(model)), workers.Running.Count, engine.RetryAfter));
 }

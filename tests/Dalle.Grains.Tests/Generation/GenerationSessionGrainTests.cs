@@ -31,6 +31,9 @@ public sealed class SessionCluster : IAsyncLifetime
 
     public IGrainFactory Grains => _cluster.Client;
 
+    /// <summary>The silos as one of them knows them.</summary>
+    public ISiloStatusOracle Membership => _cluster.Silos[0].ServiceProvider.GetRequiredService<ISiloStatusOracle>();
+
     /// <summary>What the sessions have stored.</summary>
     public StoredGrains Stored { get; } = new();
 
@@ -209,6 +212,23 @@ public sealed class GenerationSessionGrainTests(SessionCluster cluster) : IClass
 
             Assert.Equal([cluster.Silos[other]], Script.Drew);
         }
+    }
+
+    [Theory]
+    [InlineData(7, 3, 3)]
+    [InlineData(7, null, null)]
+    [InlineData(null, null, null)]
+    public async Task Wait_IsTheShortest_WhereAllGeneratorsAreFull(int? first, int? second, int? shortest)
+    {
+        var model = new ModelManifest { Name = $"m{_request.Seed}", Preset = "test", Path = "models/m", Published = default, ImageSize = 8, GridSize = 2, Parameters = 1 };
+        foreach (var (silo, seconds) in cluster.Silos.Zip([first, second]))
+        {
+            Script.Loads[silo] = new(0, 0, Loaded: true, 0, seconds is { } wait ? TimeSpan.FromSeconds(wait) : null);
+        }
+
+        var generators = new GeneratorDirectory(cluster.Membership, cluster.Grains, TimeProvider.System);
+
+        Assert.Equal(shortest, (await generators.FindWait(model))?.TotalSeconds);
     }
 
     [Fact]

@@ -1,16 +1,20 @@
 using System.Security.Claims;
 using System.Security.Cryptography;
 using Dalle.Client;
+using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Dalle.Data.Pictures;
+using Dalle.Grains.Generation;
 using Dalle.Silo.Http.Errors;
 using Dalle.Silo.Http.Streaming;
+using Dalle.Workers.Generation;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Dalle.Silo.Http.Images;
 
@@ -99,6 +103,7 @@ internal static class ImageEndpoints
     {
         var request = body.ToGenerationRequest((ulong)RandomNumberGenerator.GetInt32(int.MaxValue), context.User.FindFirst(ClaimTypes.NameIdentifier)?.Value) with { Completion = completion };
         request.Validate();
+        await RequireRoom(model, context.RequestServices);
         var drawing = new Drawing(request, kind, body.Output(model), clock.GetUtcNow().ToUnixTimeSeconds());
 
         // The session bears the request's id, which only this client is told.
@@ -109,6 +114,17 @@ internal static class ImageEndpoints
 
         string Link(ReadOnlyMemory<byte> file) =>
             $"{context.Request.Scheme}://{context.Request.Host}{context.Request.PathBase}{PictureLinks.Route}/{links.Keep(file, drawing.Output.Format)}";
+    }
+
+    /// <summary>Refuses a request before a session is begun for it, where no generator would take it.</summary>
+    /// <exception cref="OverloadedException">None would.</exception>
+    private static async Task RequireRoom(ModelManifest model, IServiceProvider services)
+    {
+        if (await services.GetRequiredService<GeneratorDirectory>().FindWait(model) is { } retryAfter)
+        {
+            services.GetRequiredService<GenerationInstruments>().OnRejected();
+            throw new OverloadedException("As many requests are waiting as the generators take.", retryAfter);
+        }
     }
 
     private static byte[] Picture(byte[]? file) => file ?? throw ApiException.Missing("image", "a picture file");
