@@ -70,9 +70,18 @@ public sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFacto
     /// <summary>The shortest wait where each of the generators is known to be full; else null.</summary>
     private async Task<TimeSpan?> AskWait(ModelManifest model)
     {
-        var generators = List("");
-        var waits = generators.Length > Asked ? [] : await Task.WhenAll(generators.Select(async generator => (await TryAsk(generator, model))?.RetryAfter));
-        return waits.Contains(null) ? null : waits.Min();
+        TimeSpan? shortest = null;
+        foreach (var generator in List(""))
+        {
+            if ((await TryAsk(generator, model))?.RetryAfter is not { } wait)
+            {
+                return null;
+            }
+
+            shortest = shortest < wait ? shortest : wait;
+        }
+
+        return shortest;
     }
 
     private static ulong Hash(string session, SiloAddress silo) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes($"{session} {silo.ToParsableString()}"));
