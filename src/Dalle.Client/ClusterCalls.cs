@@ -73,9 +73,9 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
         Func<long, CancellationToken, IAsyncEnumerable<T>> open, Func<T, long> sequenceOf, long after, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var failures = 0;
-        for (var pause = RetryDelay; ; await Task.Delay(pause, clock, cancellationToken))
+        while (true)
         {
-            pause = RetryDelay;
+            var pause = RetryDelay;
             using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var stream = open(after, leaving.Token).GetAsyncEnumerator(leaving.Token);
             try
@@ -96,6 +96,8 @@ internal sealed class ClusterCalls(DalleClientOptions options, TimeProvider cloc
                 await leaving.CancelAsync();
                 Abandon(stream);
             }
+
+            await Task.Delay(pause, clock, cancellationToken);
 
             // Silence may be all there is to hear, or a silo that is gone: a question tells. One that is leaving, and has not said so to all, may refuse it.
             async Task<bool?> Probe()

@@ -103,6 +103,9 @@ internal sealed partial class GenerationSessionGrain(
     private async Task Draw()
     {
         var (events, cancellationToken) = (_events, _drawing.Token);
+
+        // A reader that takes its time makes no calls; it is no reason to end what is being drawn.
+        DelayDeactivation(Timeout.InfiniteTimeSpan);
         foreach (var item in session.State.Replay())
         {
             events.Add(item);
@@ -140,6 +143,10 @@ internal sealed partial class GenerationSessionGrain(
         {
             LogFailed(logger, error, SessionId);
             await End(session.State.Fail(error.Message), new GenerationFailedException(error.Message));
+        }
+        finally
+        {
+            DelayDeactivation(TimeSpan.Zero);
         }
     }
 

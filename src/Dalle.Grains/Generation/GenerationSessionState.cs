@@ -80,7 +80,7 @@ public sealed record GenerationSessionState
             case PartialDecoded partial:
                 var told = partial.Candidate == Candidates - 1 ? this with { PartialsTold = partial.Index + 1 } : this;
                 var decoded = new PartialPicture(partial.Candidate, partial.Index, partial.Png) { Sequence = PartialNumber(partial.Index, partial.Candidate) };
-                return (told, [decoded, .. told == this ? [] : told.RowEvents(PartialRows[partial.Index] + 1)]);
+                return (told, [decoded, .. told == this ? [] : told.RowEventsFrom(PartialRows[partial.Index] + 1)]);
             case PictureDecoded picture:
                 var item = new PictureCompleted(picture.Candidate, Tokens(picture.Candidate), picture.Png, picture.Score) { Sequence = PictureNumber(picture.Candidate) };
                 return (picture.Score is { } score && picture.Candidate == Scores.Count ? this with { Scores = Scores.Append(score).ToArray() } : this, [item]);
@@ -105,7 +105,7 @@ public sealed record GenerationSessionState
         new GenerationCompleted(Candidates * GridSize * GridSize, Seconds!.Value, Kept()) { Sequence = PictureNumber(Candidates) };
 
     /// <summary>The events that the stored tokens tell of, up to the first partial picture: those, and the pictures, are decoded anew from the tokens.</summary>
-    public IEnumerable<GenerationEvent> Replay() => PromptTokens is null ? [] : RowEvents(0).Prepend(Beginning());
+    public IEnumerable<GenerationEvent> Replay() => PromptTokens is null ? [] : RowEventsFrom(0).Prepend(Beginning());
 
     /// <summary>What a generator is to draw, or to go on with. What the request may wait for counts from its start, on all generators together, and no more once there are rows.</summary>
     /// <exception cref="OverloadedException">It has waited for so long.</exception>
@@ -128,7 +128,7 @@ public sealed record GenerationSessionState
     private GenerationStarted Beginning() => new(GridSize, Model!.ImageSize, PromptTokens!.Value, PictureTokens?.Count ?? 0) { Sequence = 1 };
 
     /// <summary>The known rows from one on, up to the one after which the next partial pictures are due.</summary>
-    private IEnumerable<GenerationEvent> RowEvents(int first)
+    private IEnumerable<GenerationEvent> RowEventsFrom(int first)
     {
         var end = PartialsTold < PartialRows.Count ? Math.Min(PartialRows[PartialsTold] + 1, Rows.Count) : Rows.Count;
         return Enumerable.Range(first, Math.Max(end - first, 0)).SelectMany(row => RowEvents(row, Rows[row]));

@@ -67,11 +67,12 @@ public sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFacto
             .Select(silo => grains.GetGrain<IGeneratorGrain>(silo.ToParsableString())),
     ];
 
-    /// <summary>The shortest wait where each of the generators is known to be full; else null.</summary>
+    /// <summary>The shortest wait where each of the generators is known to be full; else null, and where there are too many to ask.</summary>
     private async Task<TimeSpan?> AskWait(ModelManifest model)
     {
+        var generators = List("");
         TimeSpan? shortest = null;
-        foreach (var generator in List(""))
+        foreach (var generator in generators.Take(Asked))
         {
             if ((await TryAsk(generator, model))?.RetryAfter is not { } wait)
             {
@@ -81,7 +82,7 @@ public sealed class GeneratorDirectory(ISiloStatusOracle membership, IGrainFacto
             shortest = shortest < wait ? shortest : wait;
         }
 
-        return shortest;
+        return generators.Length > Asked ? null : shortest;
     }
 
     private static ulong Hash(string session, SiloAddress silo) => XxHash3.HashToUInt64(Encoding.UTF8.GetBytes($"{session} {silo.ToParsableString()}"));

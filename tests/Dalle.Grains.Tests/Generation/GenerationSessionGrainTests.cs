@@ -5,6 +5,7 @@ using Dalle.Grains.Generation;
 using Dalle.Grains.Hosting;
 using Dalle.Grains.Tests.Hosting;
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Core.Internal;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.Hosting;
@@ -132,6 +133,22 @@ public sealed class GenerationSessionGrainTests(SessionCluster cluster) : IClass
     }
 
     [Fact]
+    public async Task Session_WhileItIsDrawn_StaysInMemory_HoweverSlowItsReaderIs()
+    {
+        Script.AllowRows(1);
+        await using var slow = Session.Generate(_request, 0, Token).WithBatchSize(1).GetAsyncEnumerator(Token);
+        Assert.True(await slow.MoveNextAsync());
+
+        await cluster.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, Token);
+        Script.AllowRows(1);
+        while (await slow.MoveNextAsync())
+        {
+        }
+
+        Assert.Single(Script.Drew);
+    }
+
+    [Fact]
     public async Task Session_AfterItsActivationIsGone_GoesOnFromWhatIsStored()
     {
         Script.AllowRows(1);
@@ -143,7 +160,8 @@ public sealed class GenerationSessionGrainTests(SessionCluster cluster) : IClass
             }
         }
 
-        await cluster.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, Token);
+        await Session.AsReference<IGrainManagementExtension>().DeactivateOnIdle(Token);
+        await Script.LetGo.Task.WaitAsync(Token);
         Script.AllowRows(1);
 
         Assert.Equal(WholeSession, Text(await Read()));

@@ -2,6 +2,8 @@ using Dalle.Contracts;
 using Dalle.Contracts.Generation;
 using Dalle.Contracts.Models;
 using Dalle.Grains.Generation;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Serialization;
 
 namespace Dalle.Grains.Tests.Generation;
 
@@ -63,6 +65,19 @@ public sealed class GenerationSessionStateTests
         Assert.Equal(1, drawn.Remainder(Now).PartialsTold);
         Assert.Equal(whole.Select(Text), stored.Replay().Concat(events).Select(Text));
         Assert.Equal(whole.Where(item => item is GenerationStarted or RowSampled).Select(Text), drawn.Replay().Select(Text));
+    }
+
+    [Fact]
+    public void PartialsTold_AreNotStored()
+    {
+        using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
+        var serializer = services.GetRequiredService<Serializer>();
+        var (state, _) = Play([.. Reports().Take(4)]);
+
+        var stored = serializer.Deserialize<GenerationSessionState>(serializer.SerializeToArray(state))!;
+
+        Assert.Equal((1, 0), (state.PartialsTold, stored.PartialsTold));
+        Assert.Equal(state.Rows, stored.Rows);
     }
 
     [Fact]
